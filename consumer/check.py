@@ -8,6 +8,7 @@ from typing import Final
 
 from consumer.camunda7 import Camunda7Engine
 from consumer.config import Amqp, Camunda7, Settings
+from consumer.config.exposure import exposures
 from consumer.config.urls import hidden
 from consumer.doctor import finding as diagnosis
 from consumer.doctor import jobs as job_queues
@@ -61,7 +62,9 @@ async def check(settings: Settings, management: str | None = None) -> list[Findi
         look_at_rights(settings),
         asyncio.gather(*looks),
     )
-    return [*broker, *map(_diagnosed, replies), *jobs, *ledger, *map(_diagnosed, rights), *engines]
+    exposed = [Finding("connections", True, each, warning=True) for each in exposures(settings)]
+    told = [*map(_diagnosed, replies), *jobs, *ledger, *map(_diagnosed, rights)]
+    return [*broker, *told, *exposed, *engines]
 
 
 async def _broker(amqp: Amqp, management: str | None) -> list[Finding]:

@@ -20,6 +20,7 @@ __all__ = [
     "FILE_STORE",
     "IGNORED",
     "INSTEAD",
+    "IN_MEMORY",
     "KEYS",
     "Component",
     "Resolve",
@@ -46,10 +47,12 @@ INSTEAD: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """Keys that hold PEM text, and the variables that take a file instead."""
 
+IN_MEMORY: Final = "tokens are kept in memory only"
+"""Why a file for tokens has no meaning here."""
 _OWN: Final = "queues, replies and reconnecting are the service's own"
 
 IGNORED: Final[Mapping[str, Mapping[str, str]]] = {
-    COMMAND: {"direction": _OWN, "clientConfigPath": "tokens are kept in memory only"},
+    COMMAND: {"direction": _OWN, "clientConfigPath": IN_MEMORY},
     BROKER: dict.fromkeys(
         (
             "clientName",

@@ -170,11 +170,10 @@ def _console_without_port(given: Given) -> Iterator[str]:
 
 
 def oddities(given: Given) -> Iterator[str]:
-    """What is probably not meant: settings without effect, credentials that can be overheard."""
+    """What is probably not meant: settings without effect."""
     for name, why in _without_effect(given):
         if name in given.accepted:
             yield f"{given.written(name)}: no effect{why}"
-    yield from _overheard(given.values)
     yield from _console_out_of_reach(given)
     prefetch, concurrency = given.values.AMQP_PREFETCH, given.values.CONCURRENCY
     if prefetch and prefetch < concurrency:
@@ -206,15 +205,6 @@ def _console_out_of_reach(given: Given) -> Iterator[str]:
     if given.values.CONSOLE and host not in _NEAR and not host.startswith("127."):
         address = given.written("HTTP_ADDRESS")
         yield f"{given.written('CONSOLE')}: no effect, {address} is not reached at 127.0.0.1; use that or 0.0.0.0"
-
-
-def _overheard(v: Values) -> Iterator[str]:
-    text = "credentials are sent to the {} in plaintext, where they can be overheard; use {}"
-    if is_plaintext(v) and (v.ZEEBE_CLIENT_ID or v.CAMUNDA_BASIC_AUTH_USERNAME):
-        yield text.format("gateway", "TLS")
-    url = v.CAMUNDA7_REST_URL or ""
-    if url.startswith("http://") and (v.CAMUNDA7_USER or urls.without_credentials(url)[1]):
-        yield text.format("Camunda 7 engine", "https://")
 
 
 def is_plaintext(v: Values) -> bool:

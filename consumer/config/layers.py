@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from consumer.config import component, values
@@ -24,6 +25,12 @@ __all__ = [
 
 NEAR: Final = 0.86
 """How alike an unknown name must be to be taken for a misspelling; the official clients' own names stay below."""
+
+
+IGNORED: Final[Mapping[str, str]] = MappingProxyType(
+    dict.fromkeys(("ZEEBE_CLIENT_CONFIG_PATH", "CAMUNDA_CLIENT_CONFIG_PATH"), component.IN_MEMORY)
+)
+"""Names of the official clients' that have no meaning here, and why not."""
 
 
 @dataclass
@@ -216,8 +223,11 @@ def _shown_to_all(command_line: Layer, spelling: str, text: str) -> str:
 
 
 def _misspellings(layer: Layer) -> Iterator[str]:
-    """Names that are nearly ours: a setting that silently has no effect is the worst kind."""
+    """Names that are nearly ours, or others' and not ours: a setting that silently has no effect is the worst kind."""
     for name in sorted(layer.texts):
+        if name in IGNORED:
+            yield f"{layer.written(name)}: no effect; {IGNORED[name]}"
+            continue
         near = [] if name in BY_SPELLING else difflib.get_close_matches(name.upper(), BY_SPELLING, n=1, cutoff=NEAR)
         if near:
             yield f"{layer.written(name)}: no setting of this name; did you mean {near[0]}?"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
-from consumer.config.urls import split
+from consumer.config.urls import is_local, split
 
-__all__ = ["ledger_url"]
+__all__ = ["ledger_url", "unverified"]
+
+_OF_POSTGRES: Final = ("postgresql://", "postgres://")
+_VERIFYING: Final = "verify-full"
 
 
 def ledger_url(text: str) -> str:
@@ -33,7 +37,7 @@ def _is_redis_url(url: str) -> bool:
 
 
 def _is_postgres_url(url: str) -> bool:
-    if not url.startswith(("postgresql://", "postgres://")):
+    if not url.startswith(_OF_POSTGRES):
         return False
     # Only who uses it pays for its import.
     from psycopg import ProgrammingError
@@ -44,3 +48,25 @@ def _is_postgres_url(url: str) -> bool:
     except ProgrammingError:
         return False
     return True
+
+
+def unverified(url: str) -> str | None:
+    """The sslmode with which PostgreSQL's library does not verify the server, by the URL or else the environment.
+
+    None where it does, where the connection stays on this machine, and for other ledgers.
+    """
+    if not url.startswith(_OF_POSTGRES):
+        return None
+    from psycopg.conninfo import conninfo_to_dict
+    from psycopg.pq import Conninfo
+
+    usual = {each.keyword.decode(): (each.val or each.compiled or b"").decode() for each in Conninfo.get_defaults()}
+    found = usual | {name: str(value) for name, value in conninfo_to_dict(url).items()}
+    hosts = (found["hostaddr"] or found["host"]).split(",")
+    is_verified = found["sslmode"] == _VERIFYING or all(map(_stays_here, hosts))
+    return None if is_verified else found["sslmode"]
+
+
+def _stays_here(host: str) -> bool:
+    """Whether a connection stays on this machine; an empty host or a path is a socket's."""
+    return not host or host.startswith("/") or is_local(host)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from consumer.config import urls
 from consumer.config.consistency import contradictions, is_plaintext, oddities
+from consumer.config.exposure import exposures
 from consumer.config.job_types import JobTypeErrors, job_types
 from consumer.config.layers import Given, Report, read_layers, take
 from consumer.config.settings import Amqp, Basic, Camunda7, JobType, Names, OAuth, Settings, Zeebe
@@ -64,7 +65,8 @@ def load(
     if problems:
         raise ConfigurationError(problems, report.warnings)
     settings = _build(given, jobs)
-    return Loaded(settings, _sources(given, settings), [*report.warnings, *oddities(given)], report.notes)
+    warnings = [*report.warnings, *oddities(given), *exposures(settings)]
+    return Loaded(settings, _sources(given, settings), warnings, report.notes)
 
 
 def _jobs(given: Given, problems: list[str]) -> tuple[JobType, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from zeebe_amqp.amqp.address import accepted_parameters
 
-__all__ = ["broker_urls", "hidden", "rest_url", "split", "token_url", "without_credentials"]
+__all__ = ["broker_urls", "hidden", "is_local", "rest_url", "split", "token_url", "without_credentials"]
 
 
 def broker_urls(text: str) -> tuple[str, ...]:
@@ -60,6 +61,14 @@ def without_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
     parts = urlsplit(url)
     plain = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     return plain, None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
+
+
+def is_local(host: str) -> bool:
+    """Whether a host is this machine, by its name or address."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def hidden(text: str) -> str:

@@ -241,6 +241,7 @@ PATTERNS = {
 """The patterns that the readers above put to a stranger's text."""
 OWN = {
     "consumer.config.certificates": {"_CERTIFICATE"},
+    "zeebe_amqp.amqp.address": {"_SECRETS"},
     "consumer.config.values": {"_HOST_AND_PORT", "_HOST"},
     "consumer.doctor.service": {"_SIZE"},
     "consumer.rabbitmq.differences": {"_DIFFERS"},

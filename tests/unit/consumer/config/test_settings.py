@@ -25,7 +25,6 @@ NEAR = {"ZEEBE_ADDRES": "ZEEBE_ADDRESS", "zeebe_address": "ZEEBE_ADDRESS", "AMQP
 OTHERS = """
 PATH HOME WORKERS LANG AMQP_HOST OTEL_EXPORTER_OTLP_ENDPOINT ZEEBE_REST_ADDRESS ZEEBE_LOG_LEVEL CAMUNDA_REST_ADDRESS
 CAMUNDA_TOKEN_RESOURCE CAMUNDA_DEFAULT_TENANT_ID CAMUNDA_CLIENT_WORKER_STREAM_ENABLED
-ZEEBE_CLIENT_CONFIG_PATH CAMUNDA_CLIENT_CONFIG_PATH
 """
 PAIRS = [("ZEEBE_CLIENT_ID", "ZEEBE_CLIENT_SECRET"), ("CAMUNDA_BASIC_AUTH_USERNAME", "CAMUNDA_BASIC_AUTH_PASSWORD"),
          ("CAMUNDA7_USER", "CAMUNDA7_PASSWORD"), ("AMQP_CERT", "AMQP_KEY")]  # fmt: skip
@@ -268,7 +267,9 @@ def test_a_refused_value_is_told_once_and_a_near_miss_beside_its_effect(loaded: 
     ({"ZEEBE_TOKEN_SCOPE": "x"}, "ZEEBE_TOKEN_SCOPE: no effect without ZEEBE_CLIENT_ID"),
     ({**OAUTH, "ZEEBE_INSECURE_CONNECTION": "true"}, "credentials are sent to the gateway in plaintext"),
     ({"CAMUNDA7_USER": "user", "CAMUNDA7_PASSWORD": "hush"}, "CAMUNDA7_USER: no effect without CAMUNDA7_REST_URL"),
-    ({"CAMUNDA7_REST_URL": "http://user:hush@c7"}, "credentials are sent to the Camunda 7 engine in plaintext"),
+    ({"CAMUNDA7_REST_URL": "http://user:hush@c7"}, "CAMUNDA7_REST_URL: credentials are sent to the Camunda 7 engine"),
+    ({"ZEEBE_CLIENT_CONFIG_PATH": "/x"}, "ZEEBE_CLIENT_CONFIG_PATH: no effect; tokens are kept in memory only"),
+    ({"CAMUNDA_CLIENT_CONFIG_PATH": "/x"}, "CAMUNDA_CLIENT_CONFIG_PATH: no effect; tokens are kept in memory only"),
     ({"AMQP_PREFETCH": "1"}, "AMQP_PREFETCH: 1 is below CONCURRENCY (64)"),
     ({"CONSOLE_TOKEN": "t" * 32}, "CONSOLE_TOKEN: no effect without CONSOLE"),
     ({"CONSOLE": "on", "HTTP_ADDRESS": "192.0.2.7:80"}, "CONSOLE: no effect, HTTP_ADDRESS is not reached at 127.0.0.1"),

@@ -127,7 +127,8 @@ ROWS: dict[str, Row] = {
     "LEDGER": Row(
         "ledger", "sqlite:///.state/ledger.db", {text: text for text in LEDGERS},
         ("memory", "memory:///x", "sqlite://x", "sqlite:///", "sqlite:///x/", "sqlite:///a\0b", "redis://",
-         "redis://host/x", "redis://host:0", "redis://host:x", "redis://ho st", "redis://host/0?db=1", "http://host",
+         "redis://host/x", "redis://host:0", "redis://host:x", "redis://ho st", "redis://host/0?db=1", "rediss://host/0?ssl_cert_reqs=none",
+         "rediss://host/0?ssl_check_hostname=false", "http://host",
          "postgresql://host/db?nonsense=1", "postgresql://host/%zz", "postgresqls://host"),
         {"SIGNING_KEYS": "k" * 32}),
     "LEDGER_CREATE": Row("ledger_create", True, {"false": False}, ("maybe",), {
