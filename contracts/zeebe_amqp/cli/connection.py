@@ -15,6 +15,7 @@ from click.core import ParameterSource
 
 from zeebe_amqp import wire
 from zeebe_amqp.amqp.address import shows_password
+from zeebe_amqp.amqp.reconnecting import check_urls
 from zeebe_amqp.cli import exit_codes
 from zeebe_amqp.cli.brief import Shared
 from zeebe_amqp.cli.output import AUTO, MODES, Output
@@ -45,7 +46,7 @@ class Connection:
         """A client that is not open yet.
 
         Raises:
-            click.UsageError: an address or the user id is none.
+            click.UsageError: the user id is none.
         """
         commands, polls = self.queues
         try:
@@ -58,9 +59,7 @@ class Connection:
                 reply_exchange=self.reply_exchange,
             )
         except ValueError as problem:
-            words = str(problem).removeprefix("user_id: ")
-            option = "--url" if words == str(problem) else "--user-id"
-            raise click.UsageError(f"{option}: {words}") from None
+            raise click.UsageError(f"--user-id: {str(problem).removeprefix('user_id: ')}") from None
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,11 @@ def _urls(context: click.Context, parameter: click.Parameter, text: str) -> tupl
     if given is ParameterSource.COMMANDLINE and shows_password(text):
         where = "no password here, where every user of the machine can read it: use the variable AMQP_URL"
         raise click.BadParameter(where, context, parameter)
-    return tuple(url.strip() for url in re.split(r",(?=\s*amqps?://)", text))
+    urls = tuple(url.strip() for url in re.split(r",(?=\s*amqps?://)", text))
+    try:
+        return check_urls(urls)
+    except ValueError as problem:
+        raise click.BadParameter(str(problem), context, parameter) from None
 
 
 CONNECTION: Final[tuple[click.Parameter, ...]] = (

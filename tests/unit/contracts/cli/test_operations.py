@@ -148,6 +148,7 @@ WRONG: list[tuple[str, ...]] = [
         ("/nowhere/x.jsonl",), ("-",), ("/dev/null", "--rate", "0"), ("/dev/null", "--concurrency", "0"),
     )),
     ("watch", "q", "--exchange", "x", "--keep"),
+    *((*words, "--url", "amqps://h?no_verify_ssl=1") for words in (("watch", "q"), ("topology",), ("work", "t"))),
     *(("deploy", *files) for files in (("/nowhere/a.bpmn",), ("/",), (), ("-",), ("/dev/null",))),
     ("completion", "tcsh"),
     ("schema", "create-instnce"),
