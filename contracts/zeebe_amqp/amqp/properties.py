@@ -13,7 +13,7 @@ from itertools import count
 from typing import Any, Final
 
 from zeebe_amqp.amqp.short_text import write_short
-from zeebe_amqp.amqp.table import Headers, seconds, write_table
+from zeebe_amqp.amqp.table import Headers, seconds, ticks, write_table
 
 __all__ = ["MAX_TIME", "NAMES", "NO_HEADERS", "Properties", "fresh_id"]
 
@@ -126,6 +126,8 @@ class Properties:
                 parts.append(write_short(value, name))
             elif kind == _TABLE:
                 parts.append(write_table(value))
+            elif kind == _TIME and value <= MAX_TIME:
+                parts.append(_number(name, ticks(value), 8))
             else:
                 parts.append(_number(name, value, 1 if kind == _OCTET else 8))
         parts[0] = flags.to_bytes(2, "big")

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 from zeebe_amqp.amqp.short_text import write_short
 
-__all__ = ["MAX_LEVELS", "MAX_NAME", "Headers", "encoded_size", "seconds", "write_table"]
+__all__ = ["MAX_LEVELS", "MAX_NAME", "Headers", "encoded_size", "seconds", "ticks", "write_table"]
 
 T = TypeVar("T")
 
@@ -154,6 +154,11 @@ def seconds(time: int) -> float:
     return time if time <= _LAST_SECOND else time / 1000
 
 
+def ticks(time: float) -> int:
+    """The time that is read as so many seconds since 1970: what is after 2106 counts milliseconds."""
+    return int(time) if time < _LAST_SECOND + 1 else round(time * 1000)
+
+
 def _text(value: bytes) -> str | bytes:
     try:
         return value.decode()
@@ -231,8 +236,7 @@ def _integer(value: int) -> bytes:
 def _moment(value: datetime) -> bytes:
     # One without a zone is UTC, as the protocol's own timestamps are.
     time = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-    # After 2106 as it came: such a number of seconds would be read as one of milliseconds.
-    return struct.pack(">cQ", b"T", int(time) if time < _LAST_SECOND + 1 else round(time * 1000))
+    return struct.pack(">cQ", b"T", ticks(time))
 
 
 def _decimal(value: Decimal) -> bytes:
