@@ -114,5 +114,5 @@ def _own_words(answer: Answer, rule: ErrorRule) -> str:
 
 
 def _truncate(text: str) -> str:
-    raw = text.encode("utf-8", "replace")
-    return text if len(raw) <= TEXT_LIMIT else raw[:TEXT_LIMIT].decode("utf-8", "ignore")
+    """As much of a text as callers get. JSON can spell half a character, which no reply could carry."""
+    return text.encode("utf-8", "replace")[:TEXT_LIMIT].decode("utf-8", "ignore")

@@ -275,6 +275,4 @@ def _caller_text(failure: Failure) -> tuple[str, bool]:
     if failure.source is Source.GATEWAY and failure.kind in _ABOUT_CONNECTIONS:
         text = _ADDRESS.sub("<address>", text)
     raw = text.encode("utf-8", "replace")
-    if len(raw) <= TEXT_LIMIT:
-        return text, len(failure.text) > _READ
-    return raw[:TEXT_LIMIT].decode("utf-8", "ignore"), True
+    return raw[:TEXT_LIMIT].decode("utf-8", "ignore"), len(raw) > TEXT_LIMIT or len(failure.text) > _READ
