@@ -265,7 +265,7 @@ def _no_operation(members: dict[str, msgspec.Raw] | None, problem: str, type: st
 def _unknown_key(key: str) -> CommandError:
     suggestion = nearest(key, _KEYS)
     hint = f"did you mean {quoted(suggestion)}?" if suggestion else "an envelope has operation, data and metadata"
-    return invalid(truncate(key), f"unknown key of the envelope; {hint}", suggestion=suggestion)
+    return invalid(truncate(key) or '""', f"unknown key of the envelope; {hint}", suggestion=suggestion)
 
 
 def _unknown_operation(operation: str) -> CommandError:
