@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from consumer.core.message import Reply
+from zeebe_amqp import wire
 from zeebe_amqp.errors import Outcome
 
 __all__ = [
@@ -116,7 +117,7 @@ def pack_body(body: bytes, queue: str = "", ending: int = EXECUTED) -> bytes:
 
 def to_mark(record: bytes) -> bytes:
     """A record without its body; of the record its first `MAX_MARK` bytes are enough."""
-    return bytes((NOT_KEPT | _first(record) & ~FORM,)) + record[1 : 2 + record[1]]
+    return bytes((NOT_KEPT | _first(record) & ~FORM,)) + record[1 : 2 + _length(record)]
 
 
 def size_of(record: bytes) -> int:
@@ -136,9 +137,14 @@ def _first(record: bytes) -> int:
     return record[0] if record else 0
 
 
+def _length(record: bytes) -> int:
+    """Bytes of the queue's name."""
+    return record[1] if len(record) > 1 else 0
+
+
 def queue_of(record: bytes) -> str:
     """Where the reply of a record went; empty when nobody waited for one."""
-    return record[2 : 2 + record[1]].decode(errors="replace") if len(record) > 1 else ""
+    return record[2 : 2 + _length(record)].decode(errors="replace")
 
 
 async def unpack(record: bytes) -> Stored | None:
@@ -152,12 +158,30 @@ def _unpack(record: bytes) -> Stored | None:
     form = _first(record) & FORM
     if form == NOT_KEPT:
         return None
-    rest = record[2 + record[1] :] if len(record) > 1 else b""
+    rest = record[2 + _length(record) :]
     try:
-        body = zlib.decompress(rest) if form == COMPRESSED else rest
+        body = _decompress(rest) if form == COMPRESSED else rest
         reply = Reply.decode(body)
+        _check(reply)
     except (ValueError, zlib.error) as error:
         fields = {"event": "ledger.unreadable", "error": str(error)}
         log.error("the ledger holds a reply that cannot be read: %s", error, extra=fields)
         return None
     return Stored(reply.operation, reply.data, reply.error, body=body)
+
+
+def _decompress(data: bytes) -> bytes:
+    """Of what several programs may write, no more is unpacked than was ever packed: some bytes can hold gigabytes."""
+    reader = zlib.decompressobj()
+    body = reader.decompress(data, MAX_PLAIN + 1)
+    if len(body) > MAX_PLAIN or not reader.eof:
+        raise ValueError(f"it is cut off, or has more than {MAX_PLAIN} bytes")
+    return body
+
+
+def _check(reply: Reply) -> None:
+    """Refuse what no service wrote: it would be told as a success, or could not be told at all."""
+    if reply.operation is None and reply.error is None:
+        raise ValueError("it names no operation")
+    if len(reply.type.encode()) > wire.MAX_TEXT:
+        raise ValueError("the name of its operation is too long")
