@@ -66,7 +66,7 @@ class RedisStore:
         if found is None:
             return None
         digest, owner, record, alive = found
-        return Found(digest, bytes.fromhex(owner.decode()), record, bool(alive))
+        return Found(digest, _owner(owner), record, bool(alive))
 
     async def find(self, key: bytes, now: float) -> Found | None:
         """See `Store.find`."""
@@ -74,7 +74,7 @@ class RedisStore:
         if found is None:
             return None
         digest, owner, record, alive, left = found
-        return Found(digest, bytes.fromhex(owner.decode()), record, bool(alive), now + left / 1000)
+        return Found(digest, _owner(owner), record, bool(alive), now + left / 1000)
 
     async def finish(self, row: LedgerRow, now: float) -> None:
         """See `Store.finish`."""
@@ -218,6 +218,14 @@ def _name(url: str) -> str:
 
 def _key(key: bytes) -> str:
     return scripts.ENTRY + key.hex()
+
+
+def _owner(text: bytes | None) -> bytes:
+    """Who owns an entry. One that we did not write is somebody's, too; as an outage it would stop everything."""
+    try:
+        return bytes.fromhex((text or b"").decode("ascii"))
+    except ValueError:
+        return text or b""
 
 
 def _milliseconds(seconds: float) -> int:

@@ -51,7 +51,7 @@ if not digest then
   ours()
   return nil
 end
-local alive = redis.call('EXISTS', ARGV[6] .. owner)
+local alive = redis.call('EXISTS', ARGV[6] .. (owner or ''))
 if ARGV[5] == '1' and alive == 0 and not record and digest == ARGV[1] then ours() end
 return {digest, owner, record, alive}
 """
@@ -60,7 +60,7 @@ FIND: Final = """
 -- KEYS: entry. ARGV: owner prefix. Returns digest, owner, record, whether the owner lives, and the expiry in ms.
 local digest, owner, record = unpack(redis.call('HMGET', KEYS[1], 'digest', 'owner', 'record'))
 if not digest then return nil end
-return {digest, owner, record, redis.call('EXISTS', ARGV[1] .. owner), redis.call('PTTL', KEYS[1])}
+return {digest, owner, record, redis.call('EXISTS', ARGV[1] .. (owner or '')), redis.call('PTTL', KEYS[1])}
 """
 
 _HOLDINGS: Final = """

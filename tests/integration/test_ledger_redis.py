@@ -84,6 +84,18 @@ async def test_a_claim_whose_answer_was_lost_is_still_new(place: Database, monke
     assert (await ledger.claim(named("a"), DIGEST)).state is State.NEW
 
 
+async def test_an_entry_that_no_service_wrote_stops_nobody(place: Database) -> None:
+    ledger = await place.leased(limits())
+    async with Client.from_url(place.url) as client:
+        for owner in (b"\xff", b"nobody", None):
+            fields = {"digest": DIGEST, **({} if owner is None else {"owner": owner})}
+            await client.delete(scripts.ENTRY + named("a").key.hex())
+            await client.hset(scripts.ENTRY + named("a").key.hex(), mapping=fields)
+            assert (await ledger.claim(named("a"), DIGEST)).state is State.ORPHANED, owner
+            assert await ledger.look(named("a")), owner
+            assert ledger.problem is None
+
+
 async def test_no_password_is_told(tmp_path: Path) -> None:
     ledger = open_ledger("redis://user:hush@127.0.0.1:1/0", limits())
     await ledger.start()
