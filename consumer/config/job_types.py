@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, time
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from consumer.config.settings import JobType
+from consumer.config.toml import read_toml
 from consumer.config.variables import Values
 from zeebe_amqp import wire
 from zeebe_amqp.errors import nearest
@@ -142,14 +142,10 @@ class _Reader:
         else:
             try:
                 if len(text) <= MAX_SIZE:
-                    return tomllib.loads(text.decode("utf-8-sig"))
+                    return read_toml(text)
                 why = f"this one has more than {MAX_SIZE} bytes"
-            except UnicodeDecodeError as error:
-                why = f"not UTF-8: {error.reason} at byte {error.start}"
             except ValueError as error:
                 why = truncate(_line(str(error)))
-            except RecursionError:
-                why = "nested too deeply"
             reason = f"found '{shown}'; accepted: a TOML file of at most {MAX_SIZE} bytes ({why})"
         self.problems.append(Problem("JOBS_FILE", reason))
         return {}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
+from consumer.config.toml import read_toml
 from consumer.core.access import Decision
 from consumer.policy_commands.question import NAMES, Question, Questions, user_called
 from zeebe_amqp.errors import CommandError, nearest
@@ -19,6 +19,8 @@ __all__ = ["ALLOWED", "MAX_SIZE", "Case", "CasesError", "read_cases"]
 
 MAX_SIZE: Final = 2**24
 """Bytes of a file of cases."""
+MAX_REASON: Final = 100
+"""Characters of why a file is none."""
 TABLE: Final = "case"
 """What each case is called in TOML."""
 ALLOWED: Final = {"allow": True, "deny": False}
@@ -74,13 +76,9 @@ def read_cases(text: bytes, name: str, questions: Questions) -> list[Case]:
 
 def _tables(text: bytes, reader: _Reader) -> Iterator[tuple[str, Any]]:
     try:
-        document = tomllib.loads(text.decode())
-    except UnicodeDecodeError as error:
-        return reader.note("", f"not UTF-8 ({error.reason} at byte {error.start})")
-    except tomllib.TOMLDecodeError as error:
-        return reader.note("", f"not TOML: {truncate(str(error))}")
-    except RecursionError:
-        return reader.note("", "nested too deeply")
+        document = read_toml(text)
+    except ValueError as error:
+        return reader.note("", truncate(str(error), MAX_REASON))
     for key in document:
         if key != TABLE:
             reader.note("", f"unknown {quoted(printable(key))}; expected [[{TABLE}]]")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from consumer.config.toml import read_toml
 from consumer.core.access import NO_LIMITS, UserLimits
 from consumer.security.role import MAX_NAME, Patterns, Role, is_glob
 from zeebe_amqp import wire
@@ -62,13 +62,9 @@ def _toml(text: bytes, name: str) -> dict[str, Any]:
     if len(text) > MAX_SIZE:
         raise PolicyError([f"{name}: found more than {MAX_SIZE} bytes; expected at most as many"])
     try:
-        return tomllib.loads(text.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise PolicyError([f"{name}: not UTF-8 ({error.reason} at byte {error.start})"]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise PolicyError([f"{name}: not TOML: {error}"]) from None
-    except RecursionError:
-        raise PolicyError([f"{name}: nested too deeply"]) from None
+        return read_toml(text)
+    except ValueError as error:
+        raise PolicyError([f"{name}: {error}"]) from None
 
 
 class _Reader:

@@ -177,8 +177,14 @@ TABLES = {
         "".join(f"[jobs.t{number}]\n" for number in range(MAX_TYPES + 1)),
         [f"found {MAX_TYPES + 1} types; accepted: at most {MAX_TYPES}"],
     ),
-    "no TOML": ("[jobs.a\n", ["accepted: a TOML file of at most 1048576 bytes (Expected ']' at the end of a table"]),
-    "a type twice": ("[jobs.a]\n[jobs.a]\n", ["accepted: a TOML file of at most 1048576 bytes (Cannot declare"]),
+    "no TOML": (
+        "[jobs.a\n",
+        ["accepted: a TOML file of at most 1048576 bytes (not TOML: Expected ']' at the end of a table"],
+    ),
+    "a type twice": (
+        "[jobs.a]\n[jobs.a]\n",
+        ["accepted: a TOML file of at most 1048576 bytes (not TOML: Cannot declare"],
+    ),
     "nested too deeply": (
         f"a = {'[' * 100_000}",
         ["accepted: a TOML file of at most 1048576 bytes (nested too deeply)"],

@@ -78,6 +78,8 @@ def test_every_problem_is_named_with_its_path_what_was_found_and_what_is_accepte
     (b"\xff", "not UTF-8"),
     (b"#" * (MAX_SIZE + 1), "more than"),
     (b"a = " + b"[" * 100_000, "nested too deeply"),
+    (b"version = " + b"9" * 5_000, "not TOML: Exceeds the limit"),
+    (b"version = 1\n" + b"a." * 200_000 + b"a = 1", "line 2 has more than 2000 dots"),
 ])  # fmt: skip
 def test_what_is_no_policy_at_all_is_refused_with_the_reason(text: bytes, word: str) -> None:
     [problem] = problems(text)
