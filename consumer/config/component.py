@@ -107,8 +107,8 @@ def read(path: Path, environ: Mapping[str, str]) -> Component:
     component = Component()
     try:
         documents = [each for each in yaml.safe_load_all(path.read_text("utf-8-sig")) if each is not None]
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ValueError(f"a readable YAML file of type {COMMAND} ({_reason(error)})") from error
+    except Exception as error:  # the library raises whatever it trips over, and some of that quotes the file
+        raise ValueError(f"a readable YAML file of type {COMMAND} ({_reason(error)})") from None
     known = [each for each in documents if _is_known(each, component)]
     stores = [each for each in known if _type(each).startswith("secretstores.")]
     resolve = _resolver(stores, environ, path.parent)
@@ -126,7 +126,9 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or "unknown"
     mark = getattr(error, "problem_mark", None)
-    return f"no YAML, line {mark.line + 1}" if mark else "no YAML in UTF-8"
+    if mark:
+        return f"no YAML, line {mark.line + 1}"
+    return "no YAML in UTF-8" if isinstance(error, UnicodeError) else "no YAML"
 
 
 def _type(document: Mapping[str, Any]) -> str:
@@ -135,7 +137,7 @@ def _type(document: Mapping[str, Any]) -> str:
 
 def _name(document: Mapping[str, Any]) -> str:
     metadata = document.get("metadata")
-    return str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
+    return _word(metadata.get("name")) if isinstance(metadata, dict) else ""
 
 
 def _is_known(document: object, component: Component) -> bool:
@@ -154,7 +156,9 @@ def _is_known(document: object, component: Component) -> bool:
         component.warnings.append(("", f"a component of type {spec['type']} is ignored"))
         return False
     if spec.get("version", "v1") != "v1":
-        component.problems.append(("", f"spec.version of {spec['type']}: found {spec['version']!r}; accepted: v1"))
+        component.problems.append(
+            ("", f"spec.version of {spec['type']}: found {_word(spec['version'])!r}; accepted: v1")
+        )
     return True
 
 
@@ -162,7 +166,7 @@ def _take(document: Mapping[str, Any], kind: str, resolve: Resolve, component: C
     """Add the metadata of one component to the variables."""
     spelled = {key.lower(): key for key in (*KEYS[kind], *IGNORED[kind], *INSTEAD[kind])}
     auth = document.get("auth")
-    store = str(auth.get("secretStore", "")) if isinstance(auth, dict) else ""
+    store = _word(auth.get("secretStore")) if isinstance(auth, dict) else ""
     given = set()
     for item in _items(document, component):
         # The binding's own decoder does not look at the case of a key.
@@ -191,6 +195,14 @@ def _scalar(value: object) -> str:
     if isinstance(value, dict | list):
         raise ValueError(f"found a {'map' if isinstance(value, dict) else 'list'}; accepted: text")
     return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
+
+
+def _word(value: object) -> str:
+    """The same for a name; "" for what is none: a few lines with aliases can be lists of gigabytes."""
+    try:
+        return _scalar(value)
+    except ValueError:
+        return ""
 
 
 def _set(key: str, written: str, text: str, kind: str, component: Component) -> None:
@@ -229,7 +241,7 @@ def _resolver(stores: list[dict[str, Any]], environ: Mapping[str, str], folder: 
     def resolve(store: str, reference: Mapping[str, Any]) -> str:
         if not isinstance(reference, dict) or not isinstance(reference.get("name"), str):
             raise ValueError("secretKeyRef; accepted: a map with name and key")
-        name, key = reference["name"], str(reference.get("key") or reference["name"])
+        name, key = reference["name"], _word(reference.get("key")) or reference["name"]
         document = named.get(store)
         if document is None and store not in {"", "local-env", "env"}:
             raise ValueError(f"found secret store {store!r}; accepted: one of this file, {', '.join(named) or 'none'}")
@@ -248,7 +260,7 @@ def _secrets(document: Mapping[str, Any], folder: Path) -> Mapping[str, str]:
     metadata = {item["name"]: _scalar(item.get("value")) for item in _items(document, Component())}
     try:
         content = json.loads((folder / metadata.get("secretsFile", "")).read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(
             f"found secretsFile {metadata.get('secretsFile', '')!r}; accepted: a readable JSON file"
         ) from error

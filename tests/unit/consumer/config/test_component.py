@@ -176,7 +176,12 @@ def test_a_key_that_cannot_be_honoured_is_an_error(kind: str, key: str, expected
     assert problem.startswith(f"{key}: {expected}")
 
 
-@for_each([(b"a: [", "no YAML, line 2"), (b"\xff", "no YAML"), (b"a: 2026-13-45", "no")])
+ODD = ("!!bool s3cret", "!!timestamp s3cret", "!!int +", "!!float _", '"\\UFFFFFFFF"', "[" * 2_000)
+"""Values that the library takes for one of its types, and trips over."""
+
+
+@for_each([(b"a: [", "no YAML, line 2"), (b"\xff", "no YAML in UTF-8"), (b"a: 2026-13-45", "no"),
+           *((f"a: {odd}".encode(), "no YAML)") for odd in ODD)])  # fmt: skip
 def test_a_file_that_is_no_yaml_is_an_error_without_its_content(content: bytes, reason: str, tmp_path: Path) -> None:
     (file := tmp_path / "component.yaml").write_bytes(content + b"\n")
     accepted = f"--component: found '{file}'; accepted: a readable YAML file of type bindings.zeebe.command ({reason}"
