@@ -18,7 +18,7 @@ export OP DATA TAG BROKER BROKER_NEWER
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers test-servers camunda7 tools demo up down status env call test browser-test test-engine check unit unit-all mutants lint format types layers proto proto-check lock lock-brokers reference asyncapi-check licences dist bench bench-peers bench-jobs bench-where bench-replicas bench-ledger bench-memory bench-page faults simulate soak rolling docs clean chart dashboard outage rights strict fetched
+.PHONY: help venv servers test-servers camunda7 tools demo up down status env call test browser-test test-engine check unit unit-all mutants lint format types layers proto proto-check lock lock-brokers reference asyncapi-check licences dist bench bench-peers bench-jobs bench-where bench-replicas bench-ledger bench-memory bench-page faults fuzz simulate soak rolling docs clean chart dashboard outage rights strict fetched
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,11 @@ venv: .venv/installed ## the Python environment .venv, from the lock files
 .venv-browser/installed: .venv/installed requirements/browser.txt
 	@.venv/bin/uv venv --quiet --clear --python $(RUN) .venv-browser
 	@.venv/bin/uv pip install --quiet --python .venv-browser/bin/python --require-hashes --requirements requirements/browser.txt
+	@touch $@
+
+.venv-fuzz/installed: .venv/installed requirements/fuzz.txt
+	@.venv/bin/uv venv --quiet --clear --python $(RUN) .venv-fuzz
+	@.venv/bin/uv pip install --quiet --python .venv-fuzz/bin/python --require-hashes --requirements requirements/fuzz.txt
 	@touch $@
 
 servers: venv ## RabbitMQ, Redis, PostgreSQL, Java and the engine in memory for development, downloaded once; with BROKER=4.3 or 4.0 also that RabbitMQ
@@ -143,6 +148,7 @@ lock: venv ## write the lock files anew (UPGRADE=--upgrade for newer versions)
 	$(LOCK) $(UPGRADE) --output-file requirements/java.txt requirements/java.in
 	$(LOCK) $(UPGRADE) --output-file requirements/build.txt requirements/build.in
 	$(LOCK) $(UPGRADE) --output-file requirements/browser.txt requirements/browser.in
+	$(LOCK) $(UPGRADE) --output-file requirements/fuzz.txt requirements/fuzz.in
 	$(LOCK) $(UPGRADE) --output-file requirements/peers.txt requirements/peers.in
 	$(LOCK) $(UPGRADE) --output-file requirements/frameworks.txt requirements/frameworks.in
 	$(LOCK) $(UPGRADE) --output-file requirements/run.txt pyproject.toml
@@ -216,6 +222,10 @@ faults: servers ## every fault in the middle of load, and a table: make faults O
 
 simulate: venv ## schedules of crashes and losses drawn by seed, on a virtual clock: make simulate N=20000 SEED=0; N=1 shows what happened
 	@$(RUN) -m tests.simulation --schedules $(N) $(if $(SEED),--seed $(SEED)) $(if $(filter 1,$(N)),--history)
+
+fuzz: .venv-fuzz/installed ## a million inputs for what reads foreign bytes, guided by what they reach: make fuzz N=5000000 ONLY=envelope SEED=2; six minutes
+	PYTHONPATH=$$(echo .venv-fuzz/lib/python*/site-packages) $(RUN) -m tests.fuzz $(if $(ONLY),--only '$(ONLY)') \
+		$(if $(filter file,$(origin N)),,--runs $(N)) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write)
 
 soak: servers ## a steady load with random faults: does anything grow? make soak MINUTES=60 BROKER=4.3 STORE=postgresql, which has two replicas; PAGE=yes only draws what is kept
 	@$(RUN) -m tests.faults.soak --minutes $(MINUTES) $(if $(STORE),--ledger $(STORE)) $(if $(WRITE),--write) $(if $(PAGE),--page)

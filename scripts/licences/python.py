@@ -18,6 +18,7 @@ SHIPS = "run"
 ELSEWHERE = {
     "annotated-types": "MIT",
     "anyio": "MIT",
+    "atheris": "Apache-2.0",
     "billiard": "BSD-3-Clause",
     "celery": "BSD-3-Clause",
     "click-didyoumean": "MIT",

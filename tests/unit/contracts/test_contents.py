@@ -159,11 +159,6 @@ def test_no_file_holds_the_reader_up(content: bytes) -> None:
         assert time.thread_time() - before < SECONDS
 
 
-@given(st.text(max_size=8), st.sampled_from([".bpmn", ".xml", ".dmn", ".form", ".rpa", ".txt", ""]), st.binary())
-def test_no_bytes_break_the_reader(stem: str, ending: str, content: bytes) -> None:
-    assert named([(stem + ending, content)]).resources
-
-
 @given(st.from_regex(r"[A-Za-z_][\w.-]{0,20}", fullmatch=True), st.sampled_from(["utf-8", "utf-16", "utf-32"]))
 def test_a_readable_id_is_found_or_counts_as_any(id: str, encoding: str) -> None:
     files: list[tuple[str, str, Any]] = [

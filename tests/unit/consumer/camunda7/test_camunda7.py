@@ -17,8 +17,6 @@ from unittest.mock import AsyncMock, Mock, call
 
 import pytest
 import trustme
-from hypothesis import given
-from hypothesis import strategies as st
 
 from consumer.camunda7 import Camunda7Engine, client, failures
 from consumer.camunda7.operations import RestRequest
@@ -354,8 +352,3 @@ def test_a_long_text_is_cut_and_refused_credentials_without_words_name_the_setti
     assert len(found.message.encode()) <= 2048
     assert len((found.details or {})["type"]) <= 2048
     assert "check CAMUNDA7_USER and CAMUNDA7_PASSWORD" in meaning(401).message
-
-
-@given(status=st.integers(100, 999), body=st.binary(max_size=200), kind=st.text(max_size=20))
-def test_no_answer_ends_in_anything_but_an_error(status: int, body: bytes, kind: str) -> None:
-    assert meaning(status, body, kind).message

@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
 from consumer.config import load
-from consumer.config.job_types import FIELDS, MAX_SIZE, MAX_TYPES, JobTypeErrors, Problem, job_types
+from consumer.config.job_types import FIELDS, MAX_SIZE, MAX_TYPES, JobTypeErrors, job_types
 from consumer.config.settings import JobType
 from consumer.config.values import AuditSink
 from consumer.config.variables import Values
@@ -292,39 +289,6 @@ def test_the_page_s_example_is_taken_without_a_problem_and_says_everything(file:
     found = types(file, example)
     assert {key for table in tomllib.loads(example)["jobs"].values() for key in table} == FIELDS.keys()
     assert len(found) >= 2
-
-
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates() | st.times() | st.datetimes(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
-)
-NAMES = st.sampled_from(["a", "results", "undone", "x" * 250, "", "a,b", *FIELDS]) | st.text()
-SAMPLES = st.sampled_from([value for values, _ in WRONG.values() for value in values]) | VALUES.map(repr)
-LINES = st.one_of(
-    st.builds("[jobs.{}]".format, NAMES | NAMES.map(repr)),
-    st.builds("{} = {}".format, st.sampled_from([*FIELDS]) | NAMES, SAMPLES),
-    st.text(),
-)
-"""Lines that are often TOML, and often wrong."""
-
-
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.lists(LINES, max_size=8).map("\n".join).map(lambda text: text.encode(errors="replace")) | st.binary(), st.text()
-)
-def test_no_file_and_no_names_end_in_anything_but_types_or_problems(file: Path, text: bytes, names: str) -> None:
-    file.write_bytes(text)
-    found: tuple[JobType, ...] = ()
-    problems: list[Problem] = []
-    try:
-        found = job_types(Values(JOBS_FILE=file, JOBS=tuple(dict.fromkeys(names.split(",")))))
-    except JobTypeErrors as error:
-        problems = error.problems
-    assert problems or found, "a text has at least one name"
-    assert all(each.setting in ("JOBS", "JOBS_FILE") and each.text.isprintable() for each in problems)
-    assert len({each.queue for each in found}) == len(found)
-    assert all(len(each.queue.encode()) <= 255 for each in found)
 
 
 def test_bytes_that_are_no_text_in_the_environment_are_refused_by_name() -> None:

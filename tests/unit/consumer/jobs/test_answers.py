@@ -6,8 +6,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from consumer.config.settings import JobType
 from consumer.jobs import answers
@@ -192,37 +190,3 @@ def test_what_the_broker_did_not_return_is_refused(headers: dict[str, Any]) -> N
         CommandError, match="header x-death: expected the broker's reason for returning the job, one of rejected, "
     ):
         came_back("", headers=headers)
-
-
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.binary(max_size=20) | st.floats(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
-    max_leaves=8,
-)
-NAMES = st.sampled_from(["outcome", "job-type", "job-result", "x-death", "x-last-death-reason", "x-first-death-reason"])
-
-
-@given(
-    st.binary(max_size=40),
-    st.dictionaries(NAMES, VALUES | st.just([{"reason": "rejected"}])),
-    st.none() | st.text(max_size=20) | st.sampled_from(["complete", "fail", "error", "extend", f"{TYPE}.result"]),
-    st.none() | st.text(max_size=20),
-    st.sampled_from([None, "", "1.1.1.1", IDS.write(JOB), IDS.write(JOB._replace(type_hash="0" * 16))]),
-)
-def test_whatever_comes_is_refused_or_about_the_job_of_its_id(
-    body: bytes, headers: dict[str, Any], kind: str | None, encoding: str | None, correlation_id: str | None
-) -> None:
-    came = message(body, headers=headers, type=kind, content_encoding=encoding, correlation_id=correlation_id)
-    for decode in (DECODER.results, DECODER.undone):
-        try:
-            answer = decode(came, 500, wire.MAX_BODY)
-        except CommandError as error:
-            refusal = error.code
-        else:
-            refusal = None
-            assert answer.job[:3] == JOB[:3]
-            assert answer.command.job_key == KEY  # type: ignore[attr-defined]
-            assert len(answer.digest()) == 32
-        assert refusal in (None, Code.INVALID_ARGUMENT, Code.PERMISSION_DENIED)
-        if decode == DECODER.results:
-            assert (refusal is not None) is (correlation_id in (None, "", "1.1.1.1"))

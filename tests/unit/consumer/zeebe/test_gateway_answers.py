@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from consumer.zeebe.failures import RULES, TEXT_LIMIT, Failure, FailureKind, classify, error, partition
 from tests.cases import for_each
 from zeebe_amqp.errors import Code, Outcome
@@ -135,11 +132,6 @@ def test_every_row_decides_a_case_and_every_code_and_every_kind_but_ours_has_one
     assert [row for row in RULES if not any(each is row for each in deciding)] == []
     assert {status for status, _, _ in ANSWERS} == set(Code)
     assert set(CASES) == set(FailureKind) - {FailureKind.CLOSING}
-
-
-@given(st.sampled_from(Code), st.text())
-def test_any_text_has_a_verdict(code: Code, text: str) -> None:
-    assert error(Failure.of(code, text)).code is code
 
 
 @for_each([

@@ -192,11 +192,6 @@ def test_the_last_time_is_that_of_the_year_9999_in_milliseconds() -> None:
             assert (read.timestamp, read.type, read.malformed) == (found, "t", malformed), time
 
 
-@given(st.binary(max_size=300), st.integers(0, 20))
-def test_no_bytes_break_the_reader_of_properties(data: bytes, at: int) -> None:
-    Properties.read(data, at)
-
-
 def test_properties_that_are_cut_off_anywhere_are_read_as_far_as_they_go() -> None:
     whole = content(headers=table(entry(b"a", b"I", b"\0\0\0\7")), type=short(b"topology"), priority=b"\5")
     for size in range(len(whole)):

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 import time
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import suppress
 from datetime import timedelta
 from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.cases import check_each, for_each
 from tests.fakes.transport import TOPOLOGY, MemoryTransport, error, result
-from tests.unit.contracts.samples import smallest
 from zeebe_amqp import Client, commands, envelope, errors, wire
 from zeebe_amqp.client import ConnectionLost, Denied, NotConnected, QueueState, Refused, Unroutable
-from zeebe_amqp.client.answers import read
 from zeebe_amqp.client.client import Options
 from zeebe_amqp.client.jobs import JobOptions, Jobs
 from zeebe_amqp.commands.instances import InstanceCreated
@@ -173,22 +167,6 @@ async def test_a_reply_that_cannot_be_read_ends_its_call_alone(body: bytes, clie
     found = await error_of(client.call(ASK), OutcomeUnknown)
     assert (found.code, found.source) == (Code.INTERNAL, Source.CLIENT)
     assert (await client.call(ASK)).cluster_size == 1
-
-
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-)
-FAILURES = ("code", "message", "source", "outcome", "retryable", "details")
-ERRORS = st.fixed_dictionaries({}, optional=dict.fromkeys(FAILURES, ANYTHING))
-REPLIES = st.fixed_dictionaries({}, optional={"operation": ANYTHING, "data": ANYTHING, "error": ERRORS | ANYTHING})
-
-
-@given(st.binary() | REPLIES.map(json.dumps).map(str.encode))
-def test_whatever_comes_as_a_reply_is_a_result_or_a_command_error(body: bytes) -> None:
-    for operation in commands.COMMANDS:
-        with suppress(CommandError):
-            read(smallest(operation), body)
 
 
 @for_each([None, "", "somebody's", "x" * 10_000])

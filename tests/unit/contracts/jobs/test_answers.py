@@ -6,7 +6,6 @@ import gzip
 from typing import Any
 
 import msgspec
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -265,10 +264,6 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=20,
 )
-PIECES = st.sampled_from([
-    b"{", b"}", b"[", b"]", b",", b":", b'"', b"\\", b'"jobKey"', b'"variables"', b"1", b"1e999", b"null", b" ", b"\n",
-    b"\xff", b"\xef\xbb\xbf", b"\\ud800", b"\0", b'"retries"', b'"a":1', b"{}",
-])  # fmt: skip
 
 
 @given(st.dictionaries(st.text(), JSON, max_size=5), st.sampled_from(["", " ", "\n\t"]))
@@ -279,36 +274,6 @@ def test_any_object_of_variables_arrives_as_it_is(variables: dict[str, Any], spa
         assert isinstance(command, CompleteJob)
         assert command.job_key == JOB.key
         assert bytes(command.variables) == body.strip()  # type: ignore[arg-type]
-
-
-@given(
-    st.binary(max_size=60) | st.lists(PIECES, max_size=12).map(b"".join),
-    st.sampled_from([*OUTCOMES, "x"]),
-    st.none() | st.text(max_size=20) | st.binary(max_size=5) | st.integers(),
-    st.none() | st.text(max_size=20) | st.integers(),
-)
-def test_whatever_comes_is_a_command_for_that_job_and_no_other(
-    body: bytes, type: str | None, result: Any, named: Any
-) -> None:
-    command, outcome = read(body, type, headers={"job-result": result, "outcome": named})
-    assert command.job_key == JOB.key  # type: ignore[attr-defined]
-    data, _ = command.to_wire()
-    assert orjson.loads(data)["jobKey"] == JOB.key
-    assert type_of(outcome) in (None, command.__class__)
-    if isinstance(command, CompleteJob) and command.variables is not None:
-        assert bytes(command.variables) == body.strip()  # type: ignore[arg-type]
-        assert isinstance(orjson.loads(body), dict)
-    if isinstance(command, FailJob):
-        assert command.error_message.isprintable() or set(command.error_message) & set("\n\t") or outcome is not None
-
-
-def type_of(outcome: Outcome | None) -> type | None:
-    return {
-        Outcome.COMPLETE: CompleteJob,
-        Outcome.FAIL: FailJob,
-        Outcome.ERROR: ThrowError,
-        Outcome.EXTEND: UpdateJobTimeout,
-    }.get(outcome)  # type: ignore[arg-type]
 
 
 def test_the_longest_body_is_read_in_one_pass() -> None:

@@ -1,0 +1,53 @@
+"""What fuzzing promises, with few inputs, the same ones every time; `make fuzz` has a million others."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from tests.cases import check_all
+from tests.fuzz.growth import growing
+from tests.fuzz.inputs import mutated
+from tests.fuzz.table import TARGETS
+from tests.fuzz.target import Target
+from tests.fuzz.watch import Watch
+from tests.untraced import untraced
+
+REGRESSIONS = Path(__file__).parents[1] / "fuzz" / "regressions"
+"""Every input that once broke a promise, by target."""
+INPUTS = 1_500
+"""Inputs of each target, times its share."""
+TRIES = 40
+"""Long inputs of each target."""
+
+
+def test_what_once_broke_a_promise_does_not_any_more() -> None:
+    found = sorted(REGRESSIONS.glob("*/*"))
+    check_all({f"{each.parent.name}/{each.name}": (each,) for each in found}, replay)
+    assert {each.parent.name for each in found} <= TARGETS.keys()
+
+
+def replay(path: Path) -> None:
+    TARGETS[path.parent.name].run(path.read_bytes())
+
+
+def test_no_input_near_a_good_one_breaks_a_promise() -> None:
+    def holds(target: Target) -> None:
+        chance, seeds, watch = random.Random(target.name), [*target.seeds()], Watch(target)
+        with untraced():
+            for data in seeds:
+                watch.run(data)
+            for _ in range(int(INPUTS * target.share)):
+                watch.run(mutated(chance.choice(seeds), seeds, target.words, chance))
+        assert not watch.failures
+
+    check_all({name: (target,) for name, target in TARGETS.items()}, holds)
+
+
+def test_no_input_takes_longer_than_its_size_allows() -> None:
+    def holds(target: Target) -> None:
+        with untraced():
+            seeds = [*target.seeds()]
+            assert not growing(target.run, seeds, TRIES, random.Random(target.name))
+
+    check_all({name: (target,) for name, target in TARGETS.items()}, holds)
