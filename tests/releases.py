@@ -20,6 +20,7 @@ ON_BOTH = {
     "test_full_dead_letters.py": "bounds of the dead-letter queue",
     "test_outages.py": "alarms, lost connections, a broker that ends",
     "test_worker_queues.py": "the delivery limit of jobs",
+    "test_storm.py": "hostile messages",
     "test_queues.py": "queues that are deleted or differ",
     "test_strict_replies.py": "permissions on exchanges, topics and queues",
 }
