@@ -22,6 +22,7 @@ from consumer.config import Basic
 from consumer.config import Camunda7 as Settings
 from consumer.core import backoff
 from consumer.core.call import Call, CallObserver, CallSpan, unobserved
+from consumer.core.http_body import PLAIN, BodyRefused, pieces
 from consumer.core.large import offload
 from consumer.core.proxy import web_proxy
 from zeebe_amqp.commands.signals import Signal
@@ -45,7 +46,7 @@ IDLE: Final = 5.0
 its way would leave its outcome unknown."""
 
 
-_HEADERS: Final = {"accept": "application/json", "accept-encoding": "identity", "content-type": "application/json"}
+_HEADERS: Final = {"accept": "application/json", "content-type": "application/json", **PLAIN}
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -238,11 +239,11 @@ async def _read_body(response: aiohttp.ClientResponse) -> bytes:
     body = b""
     try:
         async with asyncio.timeout(BODY_TIMEOUT):
-            while len(body) < BODY_LIMIT and (part := await response.content.read(BODY_LIMIT - len(body))):
-                body += part
-    except (TimeoutError, aiohttp.ClientError, OSError):
+            async for piece in pieces(response, BODY_LIMIT):
+                body += piece
+    except (TimeoutError, aiohttp.ClientError, OSError, BodyRefused) as failure:
         fields = {"event": "camunda7.broke_off", "status": response.status}
-        log.debug("the body of an answer with status %d broke off", response.status, extra=fields)
+        log.debug("the body of an answer with status %d broke off: %r", response.status, failure, extra=fields)
     finally:
         response.release()
     return body

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ssl
 import time
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 
 import aiohttp
 
+from consumer.core.http_body import PLAIN, BodyRefused, pieces
 from consumer.core.proxy import web_proxy
 from consumer.doctor.clocks import Reading
 
@@ -44,19 +46,20 @@ async def get(
         login: name and password for Basic authentication.
         tls: for https:// URLs; None = the system's authorities.
         direct: not through a proxy of the environment.
-        max_body: bytes of the answer that are read.
+        max_body: bytes of the answer that are read; of a compressed one, which nobody asked for, none are.
 
     Raises:
         OSError: it was not reached, or did not answer in time; without anything secret.
     """
-    headers = {} if login is None else {"authorization": aiohttp.encode_basic_auth(*login)}
+    headers = {**PLAIN} if login is None else {**PLAIN, "authorization": aiohttp.encode_basic_auth(*login)}
+    timeout = aiohttp.ClientTimeout(TIMEOUT)
     found = None if direct else web_proxy(url)
     proxy = None if found is None else found.url
     connector = aiohttp.TCPConnector(ssl=tls or ssl.create_default_context())
     before = time.time()
     try:
         async with (
-            aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(TIMEOUT)) as session,
+            aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as session,
             session.get(url, headers=headers, proxy=proxy, allow_redirects=False) as response,
         ):
             clock = _clock(response.headers.get("Date", ""), before)
@@ -69,8 +72,9 @@ async def get(
 
 async def _read(response: aiohttp.ClientResponse, max_body: int) -> bytes:
     body = bytearray()
-    while len(body) < max_body and (part := await response.content.read(max_body - len(body))):
-        body += part
+    with suppress(BodyRefused):
+        async for piece in pieces(response, max_body):
+            body += piece
     return bytes(body)
 
 

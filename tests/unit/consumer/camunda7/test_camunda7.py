@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import json
 import logging
 import socket
@@ -232,6 +233,13 @@ async def test_torn_bodies_do_no_harm(body: bytes, code: Code, fake: FakeRest, c
     monkeypatch.setattr(client, "BODY_TIMEOUT", 0.2)
     fake.script(lambda _: body)
     assert verdict(await failure(connect(fake.url))) == (code, Source.GATEWAY, Outcome.NOT_EXECUTED, False)
+
+
+async def test_nothing_is_read_of_a_compressed_answer(fake: FakeRest, engine: Camunda7Engine) -> None:
+    fake.script(answer(400, gzip.compress(b"x" * 2**20), "text/plain", Content_Encoding="gzip"))
+    refused = await failure(engine)
+    assert "answered 400 to POST /engine-rest/signal and did not say why" in refused.message
+    assert fake.requests[0].headers["accept-encoding"] == "identity"
 
 
 async def test_a_cancelled_call_is_cancelled(fake: FakeRest, engine: Camunda7Engine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -252,6 +253,15 @@ async def test_an_answer_without_end_is_not_read_to_its_end() -> None:
     application.router.add_get("/", endless)
     async with TestServer(application) as server:
         assert len((await get(str(server.make_url("/")), direct=True)).body) == MAX_BODY
+
+
+async def test_nothing_is_read_of_a_compressed_answer() -> None:
+    bomb = gzip.compress(bytes(2**24))
+    with rest.FakeRest() as server:
+        server.script(rest.answer(200, bomb, Content_Encoding="gzip", Date="Tue, 01 Jan 2030 00:00:00 GMT"))
+        found = await get(server.url, direct=True)
+        assert (found.status, found.body, found.clock is not None) == (200, b"", True)
+        assert server.requests[0].headers["accept-encoding"] == "identity"
 
 
 async def test_who_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
