@@ -10,6 +10,7 @@ from consumer.camunda7 import Camunda7Engine
 from consumer.config import Amqp, Camunda7, Settings
 from consumer.config.exposure import exposures
 from consumer.config.urls import hidden
+from consumer.core.foreign_text import operators_text
 from consumer.doctor import finding as diagnosis
 from consumer.doctor import jobs as job_queues
 from consumer.doctor.identity import look_at_identity
@@ -145,7 +146,7 @@ async def _camunda7(settings: Camunda7) -> Finding:
     try:
         version = await engine.probe()
     except CommandError as error:
-        return Finding("camunda7", False, f"{settings.url}: {error.message}{engine.hint(error)}")
+        return Finding("camunda7", False, f"{settings.url}: {operators_text(error)}{engine.hint(error)}")
     finally:
         await engine.close()
     gets = "all signals" if settings.every else "signals to one execution"

@@ -22,6 +22,7 @@ from consumer.config import Basic
 from consumer.config import Camunda7 as Settings
 from consumer.core import backoff
 from consumer.core.call import Call, CallObserver, CallSpan, unobserved
+from consumer.core.foreign_text import EngineError, tell_apart
 from consumer.core.http_body import PLAIN, BodyRefused, pieces
 from consumer.core.large import offload
 from consumer.core.proxy import web_proxy
@@ -97,7 +98,7 @@ class Camunda7Engine:
             try:
                 answer = await self._attempts(request, call, span)
                 if answer.status != DONE:
-                    raise error(answer)
+                    raise _refusal(answer)
             except CommandError as failed:
                 span.finish(failed.code)
                 raise
@@ -247,6 +248,12 @@ async def _read_body(response: aiohttp.ClientResponse) -> bytes:
     finally:
         response.release()
     return body
+
+
+def _refusal(answer: Answer) -> EngineError:
+    refused = error(answer)
+    tell_apart(refused, quotes=True)
+    return refused
 
 
 def _json(body: bytes) -> Any:

@@ -11,15 +11,16 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from zeebe_amqp.errors import Code, CommandError, Outcome, Source
+from consumer.core.foreign_text import EngineError, redact, shorten
+from zeebe_amqp.errors import Code, Outcome, Source
 
 __all__ = ["DONE", "Answer", "ErrorRule", "error"]
 
 
 DONE: Final = 204
 """The status of success."""
-TEXT_LIMIT: Final = 2048
-"""Bytes of an engine's text that go into a reply."""
+MAX_NAME: Final = 100
+"""Characters of the name of an error's type."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,10 @@ class ErrorRule:
     retryable: bool = False
     advice: str = ""
     """What a text of our own adds."""
+    told: bool = True
+    """Whether callers are told the text."""
+    quotes: bool = True
+    """Whether what it quotes is a caller's."""
 
     def matches(self, status: int, text: str) -> bool:
         """Whether this rule is about that answer."""
@@ -67,22 +72,23 @@ RULES: Final[tuple[ErrorRule, ...]] = (
     ErrorRule(300, 499, "", Code.INTERNAL, source=Source.CONSUMER, advice=_URL),
     ErrorRule(500, 500, "Cannot find execution", Code.NOT_FOUND),
     ErrorRule(500, 500, r"Execution '.*' has not subscribed to a signal event", Code.FAILED_PRECONDITION),
-    # One transaction: when one handler's step throws, everything is rolled back.
-    ErrorRule(500, 500, "", Code.UNKNOWN),
+    # One transaction: when one handler's step throws, everything is rolled back. The text is that of an exception.
+    ErrorRule(500, 500, "", Code.UNKNOWN, quotes=False),
     # A proxy's words; what became of the request behind it nobody knows.
-    ErrorRule(502, 504, "", Code.UNAVAILABLE, Outcome.UNKNOWN),
-    ErrorRule(0, 999, "", Code.UNKNOWN, Outcome.UNKNOWN),
+    ErrorRule(502, 504, "", Code.UNAVAILABLE, Outcome.UNKNOWN, told=False),
+    ErrorRule(0, 999, "", Code.UNKNOWN, Outcome.UNKNOWN, told=False),
 )
 
 
-def error(answer: Answer) -> CommandError:
+def error(answer: Answer) -> EngineError:
     """The error that a caller gets for an answer that is not 204."""
     kind, text = _describe(answer)
     rule = next(rule for rule in RULES if rule.matches(answer.status, text))
-    own = rule.source is Source.CONSUMER or not text
-    return CommandError(
+    told = redact(text, quotes=rule.quotes) if rule.told and rule.source is Source.GATEWAY else ""
+    return EngineError(
         rule.code,
-        _own_words(answer, rule) if own else _truncate(text),
+        shorten(told)[0] or _own_words(answer, rule, bool(text)),
+        text=text or None,
         source=rule.source,
         outcome=rule.outcome,
         retryable=rule.retryable,
@@ -99,7 +105,9 @@ def _describe(answer: Answer) -> tuple[str, str]:
     if not isinstance(said, dict):
         return "", ""
     kind, message = said.get("type"), said.get("message")
-    return (_truncate(kind) if isinstance(kind, str) else ""), (message if isinstance(message, str) else "")
+    # Another type than the name of a class is not the engine's.
+    name = kind if isinstance(kind, str) and len(kind) <= MAX_NAME and kind.isidentifier() else ""
+    return name, (message if isinstance(message, str) else "")
 
 
 def _plain(answer: Answer) -> str:
@@ -108,11 +116,8 @@ def _plain(answer: Answer) -> str:
     return answer.body.decode("utf-8", "replace").strip() if is_plain else ""
 
 
-def _own_words(answer: Answer, rule: ErrorRule) -> str:
+def _own_words(answer: Answer, rule: ErrorRule, has_text: bool) -> str:
     text = f"the Camunda 7 engine answered {answer.status} to {answer.asked}"
-    return f"{text}; {rule.advice}" if rule.advice else f"{text} and did not say why; its log does"
-
-
-def _truncate(text: str) -> str:
-    """As much of a text as callers get. JSON can spell half a character, which no reply could carry."""
-    return text.encode("utf-8", "replace")[:TEXT_LIMIT].decode("utf-8", "ignore")
+    if rule.advice:
+        return f"{text}; {rule.advice}"
+    return f"{text}; the consumer's log has the rest" if has_text else f"{text} and did not say why; its log does"

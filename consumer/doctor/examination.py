@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from consumer.camunda7 import Camunda7Engine
 from consumer.config import Camunda7, OAuth, Settings
 from consumer.config.urls import hidden
+from consumer.core.foreign_text import operators_text
 from consumer.doctor import broker, gateway, jobs, ledger, replies, rights, service
 from consumer.doctor.clients import SERVICE, installed, judge_versions
 from consumer.doctor.clocks import Reading, judge_clocks
@@ -139,7 +140,7 @@ async def _ask_camunda7(settings: Camunda7) -> str:
     try:
         return await engine.probe()
     except CommandError as error:
-        error.message += engine.hint(error)
+        error.message = operators_text(error) + engine.hint(error)
         raise
     finally:
         await engine.close()

@@ -142,7 +142,7 @@ def answering(engine: Engine, leases: Leases) -> Handler:
         try:
             newest = await leases.newest_activation(job.key)
         except LedgerError as problem:
-            words = f"cannot tell whether the job was given out again: {problem}; the answer was not sent"
+            words = "cannot tell whether the job was given out again: the ledger is away; the answer was not sent"
             raise CommandError(Code.UNAVAILABLE, words, outcome=outcome, retryable=True) from problem
         delivery.link = "" if newest is None else newest.trace
         if newest is not None and not is_newest(job, newest):

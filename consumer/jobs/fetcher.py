@@ -9,6 +9,7 @@ from math import inf, nan
 from typing import Final
 
 from consumer.config.settings import JobType
+from consumer.core.foreign_text import operators_text
 from consumer.jobs.handout import Handout, JobParts
 from consumer.jobs.job_stream import JobStream
 from consumer.jobs.pace import Pace
@@ -201,7 +202,7 @@ class Fetcher:
 
     def _note_failure(self, error: Exception) -> None:
         self._failing = True
-        text = _text(error.message if isinstance(error, CommandError) else str(error) or type(error).__name__)
+        text = _text(operators_text(error) if isinstance(error, CommandError) else str(error) or type(error).__name__)
         fields = {"event": "jobs.unfetched", "type": self.job_type.name, "error": text}
         log.warning("cannot fetch jobs of type %r: %s", self.job_type.name, text, extra=fields)
         if not _is_passing(error):

@@ -16,6 +16,7 @@ from consumer.core.activation import Activation, Leases
 from consumer.core.call import Call, Engine
 from consumer.core.clock import Clock
 from consumer.core.count import Count
+from consumer.core.foreign_text import operators_text
 from consumer.jobs.job_queues import JobQueues, NotSent, QueueFull
 from consumer.jobs.publish_times import PublishTimes
 from consumer.jobs.returning import MIN_LEFT, has_time, to_return
@@ -228,8 +229,9 @@ class Handout:
             # Not after its time: it would hit the job that somebody else has by then.
             await self._parts.engine.execute(Call(command, deadline=job.deadline / 1000, idempotent=True))
         except CommandError as refusal:
-            fields = {"event": "jobs.unreturned", "type": name, "key": job.key, "error": refusal.message}
+            text = operators_text(refusal)
+            fields = {"event": "jobs.unreturned", "type": name, "key": job.key, "error": text}
             words = "job %d (%s) could not be returned to the engine, and times out: %s"
-            log.warning(words, job.key, name, refusal.message, extra=fields)
+            log.warning(words, job.key, name, text, extra=fields)
         else:
             self._parts.count("jobs.returned", type=name)

@@ -100,6 +100,9 @@ EVENTS: Final[Mapping[str, Event]] = {
         "An answer broke off after some jobs, which are handed out all the same",
         ("rpc", "jobs", "code", "error"),
     ),
+    "engine.said": Event(
+        _INFO, "What an engine or a proxy said of a command, where callers are told other words", ("code", "error")
+    ),
     "gateway.attempt": Event(_DEBUG, "An attempt failed, and another follows", ("rpc", "attempt", "code", "error")),
     "gateway.defect": Event(_DEBUG, "Asking the gateway failed for a reason of our own"),
     "token.failed": Event(

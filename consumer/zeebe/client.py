@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from consumer.config import Zeebe
 from consumer.core.call import Call, CallObserver, Unwatched, unobserved
 from consumer.core.circuit_breaker import CircuitBreaker
+from consumer.core.foreign_text import tell_apart
 from consumer.core.large import LARGE, offload
 from consumer.zeebe import versions
 from consumer.zeebe.connection import Connection, Connections
@@ -190,9 +191,9 @@ class ZeebeEngine:
         except Failure as failure:
             # Nobody's command was meant.
             if failure.kind is FailureKind.LATE:
-                failure.text = f"the gateway did not answer within {PROBE_TIMEOUT:g} s"
+                failure.reword(f"the gateway did not answer within {PROBE_TIMEOUT:g} s")
             elif failure.text == _NOT_CONNECTED:
-                failure.text = f"no connection to the gateway within {PROBE_TIMEOUT:g} s"
+                failure.reword(f"no connection to the gateway within {PROBE_TIMEOUT:g} s")
             raise error(failure, idempotent=True) from failure
         self._topology_cache.note(topology)
         return topology
@@ -364,7 +365,9 @@ class ZeebeEngine:
                 known = f"this cluster has {count}" if count else "partitions count from 1"
                 text = f"the key belongs to partition {number}, and {known}; accepted: a key that the engine returned"
                 failure = Failure(Code.NOT_FOUND, text, FailureKind.FINAL, Source.CONSUMER)
-        return retries.error(failure)
+        told = retries.error(failure)
+        tell_apart(told, quotes=failure.kind is FailureKind.FINAL)
+        return told
 
 
 _UNHEARD: Final = frozenset({FailureKind.LATE, FailureKind.UNCERTAIN, FailureKind.UNREACHABLE})

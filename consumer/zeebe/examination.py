@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from consumer.config import Zeebe
+from consumer.core.foreign_text import operators_text
 from consumer.zeebe.client import ZeebeEngine
 from consumer.zeebe.hints import advise, hint
 from consumer.zeebe.protocol.gateway_pb2 import TopologyResponse
@@ -23,8 +24,9 @@ async def ask_gateway(zeebe: Zeebe) -> TopologyResponse:
     try:
         return await _topology(zeebe)
     except CommandError as error:
-        advice = await advise(await _plainly(zeebe, error.message), zeebe)
-        error.message += f" ({advice})" if advice else ""
+        text = operators_text(error)
+        advice = await advise(await _plainly(zeebe, text), zeebe)
+        error.message = f"{text} ({advice})" if advice else text
         raise
 
 
@@ -44,5 +46,6 @@ async def _plainly(zeebe: Zeebe, problem: str) -> str:
         # Without credentials: nothing secret may go where it can be read on the way.
         await _topology(replace(zeebe, plaintext=True, credentials=None))
     except CommandError as error:
-        return error.message if hint(error.message, zeebe) else problem
+        text = operators_text(error)
+        return text if hint(text, zeebe) else problem
     return problem

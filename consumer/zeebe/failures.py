@@ -12,24 +12,21 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from zeebe_amqp.errors import Code, CommandError, Outcome, Source
+from consumer.core.foreign_text import EngineError, redact, shorten
+from zeebe_amqp.errors import Code, Outcome, Source
 
 __all__ = [
     "NOT_THE_GATEWAYS",
     "RULES",
-    "TEXT_LIMIT",
     "ErrorRule",
     "Failure",
     "FailureKind",
     "GatewayError",
+    "Told",
     "classify",
     "error",
     "partition",
 ]
-
-
-TEXT_LIMIT: Final = 2048
-"""Bytes of a gateway text that go into a reply; a rejection may contain the whole document."""
 
 
 class FailureKind(Enum):
@@ -85,20 +82,40 @@ _UNSURE: Final = frozenset({FailureKind.LATE, FailureKind.UNCERTAIN, FailureKind
 _AWAY: Final = frozenset({FailureKind.UNREACHABLE, FailureKind.NOT_PASSED_ON, FailureKind.PROXY_LOST})
 
 
+class Told(Enum):
+    """How much of a text callers are told."""
+
+    ALL = "all"
+    """It is the engine's, and everything in it that looks like an address is a caller's."""
+    QUOTED = "quoted"
+    """What it quotes is a caller's; nothing else in it may be an address."""
+    REDACTED = "redacted"
+    """Whatever looks like an address is one."""
+    NOTHING = "nothing"
+    """It is about machines."""
+
+
 @dataclass(frozen=True)
 class ErrorRule:
-    """Answers with this status (None: any) whose text begins with this pattern mean `kind`."""
+    """Answers with this status (None: any) whose text begins with this pattern mean `kind`.
+
+    Callers are told the text, or our own words for the kind.
+    """
 
     status: str | None
     pattern: str
     kind: FailureKind
+    told: Told | None = None
+    """Whether they are told the text, and how much of it; None = as is right for the kind."""
 
     def matches(self, status: str, text: str) -> bool:
         """Whether this rule is about that answer."""
         return self.status in (None, status) and re.match(self.pattern, text, re.DOTALL) is not None
 
 
-REJECTION: Final = r"Command '(?P<intent>\w+)' rejected with code '(?P<rejection>\w+)'"
+REJECTION: Final = r"Command '(?P<intent>\w{1,64})' rejected with code '(?P<rejection>\w{1,64})'"
+BROKEN: Final = r"Command '\w{1,64}' rejected with code 'PROCESSING_ERROR'"
+"""The text of an exception follows."""
 PARTITION: Final = r"Expected to execute command on partition (-?\d{1,10})\b"
 BETWEEN: Final = r"Time out between gateway and broker: "
 HTTP: Final = r"Received http2 header with status: "
@@ -106,7 +123,8 @@ REQUEST_FAILED: Final = r"Unexpected error occurred during the request processin
 
 # The first rule that matches decides. Patterns are anchored, because texts quote what callers sent.
 RULES: Final[tuple[ErrorRule, ...]] = (
-    ErrorRule(None, REJECTION, FailureKind.FINAL),
+    ErrorRule(None, BROKEN, FailureKind.FINAL, Told.REDACTED),
+    ErrorRule(None, REJECTION, FailureKind.FINAL, Told.ALL),
     ErrorRule("UNAVAILABLE", PARTITION, FailureKind.NO_PARTITION),
     # C-core's whole text about an answer without a gRPC status, whatever code it makes of it.
     ErrorRule(None, HTTP + r"(413|431)\Z", FailureKind.PROXY_LIMIT),
@@ -133,6 +151,10 @@ RULES: Final[tuple[ErrorRule, ...]] = (
     ErrorRule("RESOURCE_EXHAUSTED", r"CLIENT: Received message larger than max", FailureKind.DEFECT),
     ErrorRule("RESOURCE_EXHAUSTED", r"received metadata size exceeds", FailureKind.DEFECT),
     ErrorRule("RESOURCE_EXHAUSTED", r"Stream removed", FailureKind.DEFECT),
+    ErrorRule("RESOURCE_EXHAUSTED", r"Failed to write client request to partition ", FailureKind.OVERLOAD, Told.QUOTED),
+    ErrorRule("RESOURCE_EXHAUSTED", r"Expected to (execute the command on one of|activate jobs of type) ",
+        FailureKind.OVERLOAD, Told.QUOTED),
+    ErrorRule("RESOURCE_EXHAUSTED", r"Cannot accept requests for partition ", FailureKind.OVERLOAD, Told.QUOTED),
     ErrorRule("RESOURCE_EXHAUSTED", r"", FailureKind.OVERLOAD),
     ErrorRule("DEADLINE_EXCEEDED", BETWEEN + r"Request timed out after ", FailureKind.NO_BROKER),
     ErrorRule("DEADLINE_EXCEEDED", r"[Dd]eadline [Ee]xceeded", FailureKind.LATE),
@@ -157,9 +179,16 @@ RULES: Final[tuple[ErrorRule, ...]] = (
 )  # fmt: skip
 
 
+_DEFAULT: Final = ErrorRule(None, r"", FailureKind.DEFECT)
+
+
+def _rule(status: str, text: str) -> ErrorRule:
+    return next((rule for rule in RULES if rule.matches(status, text)), _DEFAULT)
+
+
 def classify(status: str, text: str) -> FailureKind:
     """The kind on an answer with gRPC status name `status` and details `text`."""
-    return next((rule.kind for rule in RULES if rule.matches(status, text)), FailureKind.DEFECT)
+    return _rule(status, text).kind
 
 
 def partition(text: str) -> int | None:
@@ -178,11 +207,36 @@ _FATES: Final = {
 }
 
 
+_OWN_WORDS: Final = {
+    FailureKind.FINAL: "the gateway refused the command",
+    FailureKind.OVERLOAD: "the engine has too much to do for the moment; the command was not executed",
+    FailureKind.PAUSED: "the engine's partition processes nothing for the moment; the command was not executed",
+    FailureKind.UNREACHABLE: "the gateway was not reached; nothing was sent",
+    FailureKind.NO_PARTITION: "the engine's partition is not there for the moment; the command was not executed",
+    FailureKind.NO_BROKER: "the gateway found no broker for the command in time; it was not executed",
+    FailureKind.CREDENTIALS: "the gateway does not accept the consumer's credentials; the command was not executed",
+    FailureKind.LATE: "the gateway did not answer in time; the command may have been executed",
+    FailureKind.UNCERTAIN: "the answer was lost on its way from the engine; the command may have been executed",
+    FailureKind.DEFECT: "the engine failed in a way that nobody expects; the command may have been executed",
+}
+"""What callers are told in place of a text that names machines, or may."""
+_TOLD: Final = {FailureKind.FINAL: Told.QUOTED, FailureKind.NO_PARTITION: Told.QUOTED}
+
+
 class Failure(Exception):
-    """One attempt that was not answered with OK; `http` is the status of an answer that was not gRPC."""
+    """One attempt that was not answered with OK.
+
+    `text` is what was said, `told` what callers are told instead. `http` is the status of an answer that was not gRPC.
+    """
 
     def __init__(
-        self, code: Code, text: str, kind: FailureKind, source: Source = Source.GATEWAY, http: int | None = None
+        self,
+        code: Code,
+        text: str,
+        kind: FailureKind,
+        source: Source = Source.GATEWAY,
+        http: int | None = None,
+        told: str | None = None,
     ) -> None:
         super().__init__(text)
         self.code = code
@@ -190,12 +244,28 @@ class Failure(Exception):
         self.kind = kind
         self.source = source
         self.http = http
+        self.told = text if told is None else told
 
     @classmethod
     def of(cls, status: str, text: str) -> Failure:
         """The failure that an answer with gRPC status name `status` and details `text` is."""
-        kind = classify(status, text)
-        return _foreign(text, kind) if kind in _FATES else cls(Code(status), text, kind)
+        rule = _rule(status, text)
+        if rule.kind in _FATES:
+            return _foreign(text, rule.kind)
+        return cls(Code(status), text, rule.kind, told=_told(text, rule))
+
+    def reword(self, words: str) -> None:
+        """Say it in words of our own."""
+        self.text = self.told = words
+
+
+def _told(text: str, rule: ErrorRule) -> str:
+    """What callers are told of a text."""
+    told = rule.told or _TOLD.get(rule.kind, Told.NOTHING)
+    if told is Told.ALL:
+        return text
+    kept = "" if told is Told.NOTHING else redact(text, quotes=told is Told.QUOTED)
+    return kept or _OWN_WORDS[rule.kind]
 
 
 def _foreign(text: str, kind: FailureKind) -> Failure:
@@ -207,11 +277,11 @@ def _foreign(text: str, kind: FailureKind) -> Failure:
     return Failure(code, told, kind, Source.CONSUMER, http)
 
 
-class GatewayError(CommandError):
+class GatewayError(EngineError):
     """A command that failed on its way to, in or from the engine; `kind` says how."""
 
     def __init__(self, failure: Failure, message: str, **rest: Any) -> None:
-        super().__init__(failure.code, message, source=failure.source, **rest)
+        super().__init__(failure.code, message, text=failure.text, source=failure.source, **rest)
         self.kind = failure.kind
 
 
@@ -223,7 +293,7 @@ def error(
     `unsure` says that an earlier attempt had an unknown outcome: then the whole call has, whatever the last
     attempt was told. `size` is that of the request in bytes.
     """
-    message, truncated = _caller_text(failure)
+    message, truncated = shorten(failure.told)
     details = _rejection(failure.text)
     if attempts > 1:
         details["attempts"] = attempts
@@ -255,24 +325,3 @@ def _suggestion(failure: Failure, details: dict[str, Any], unsure: bool, size: i
     if unsure and failure.code in _MAYBE_DONE:
         return "an earlier attempt of this call had an unknown outcome; this answer may mean that it did the command"
     return ""
-
-
-# Of a run of letters only the beginning is tried, and addresses in brackets have an end: one pass, whatever the text.
-_ADDRESS: Final = re.compile(
-    r"(?:\bipv[46]:)?(?:(?<![\w.-])[\w.-]*+/|/)?"
-    r"(?:\[[\da-f:.]{2,64}\]|%5B[\da-f:.%]{2,96}?%5D|(?<![\w.-])[\w.-]++):\d{1,5}\b(?!\.\d)",
-    re.ASCII | re.IGNORECASE,
-)
-_READ: Final = 2 * TEXT_LIMIT
-"""Characters of a gateway text that are looked at: an address at the cut must not be half there."""
-_ABOUT_CONNECTIONS: Final = frozenset({FailureKind.UNREACHABLE, FailureKind.UNCERTAIN, FailureKind.NO_BROKER})
-
-
-def _caller_text(failure: Failure) -> tuple[str, bool]:
-    """The text as callers get it, and whether it was cut."""
-    text = failure.text[:_READ]
-    # Texts about connections name internal hosts; callers on the other side of a queue need not learn them.
-    if failure.source is Source.GATEWAY and failure.kind in _ABOUT_CONNECTIONS:
-        text = _ADDRESS.sub("<address>", text)
-    raw = text.encode("utf-8", "replace")
-    return raw[:TEXT_LIMIT].decode("utf-8", "ignore"), len(raw) > TEXT_LIMIT or len(failure.text) > _READ

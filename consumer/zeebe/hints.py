@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from consumer.config import OAuth, Zeebe
+from consumer.core.foreign_text import operators_text
 from consumer.core.proxy import grpc_proxy, web_proxy
 from consumer.zeebe import tls
 from consumer.zeebe.credentials import SERVER
@@ -124,7 +125,7 @@ def _token_hint(text: str, url: str) -> str:
 
 
 async def add_hint(ask: Callable[[], Awaitable[T]], zeebe: Zeebe) -> T:
-    """What `ask` gives; its error says what to do, for an operator.
+    """What `ask` gives; its error says what was said and what to do, for an operator.
 
     Raises:
         CommandError: as `ask`, with a hint.
@@ -132,6 +133,7 @@ async def add_hint(ask: Callable[[], Awaitable[T]], zeebe: Zeebe) -> T:
     try:
         return await ask()
     except CommandError as error:
-        advice = await advise(error.message, zeebe)
-        error.message += f" ({advice})" if advice else ""
+        text = operators_text(error)
+        advice = await advise(text, zeebe)
+        error.message = f"{text} ({advice})" if advice else text
         raise

@@ -83,7 +83,7 @@ class Error(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         code: what kind of error it is, a status name of gRPC.
-        message: what is wrong, for people; from the gateway its own text.
+        message: what is wrong, for people; from the gateway its own text, or ours where that is about machines.
         source: who found it. "gateway" is the engine or its gateway, "consumer" is this service.
         outcome: whether the command had an effect: "not-executed" is certain, "unknown" means that it may have run.
         retryable: true: the same request may succeed if you resend it, and cannot run twice.

@@ -14,6 +14,7 @@ from typing import Any
 
 from consumer.camunda7 import failures as camunda7
 from consumer.config import Zeebe
+from consumer.core.foreign_text import redact
 from consumer.core.message import Message
 from consumer.dead_letters.group import fold
 from consumer.dead_letters.letter import DeadLetter
@@ -176,7 +177,10 @@ READERS: dict[str, tuple[Callable[[str], object], *tuple[str, ...]]] = {
         lambda text: [trace_variable.read(each, "trace") for each in (text, f'{{"trace":{text}}}')],
         "", '{"trace":', '{"traceparent":"', '{"a":'),
     **{f"a gateway's {status}": (gateway(status), "") for status in ("UNAVAILABLE", "ABORTED", "UNKNOWN")},
-    "a gateway's text of an outage": (gateway("UNAVAILABLE"), "upstream connect error ", "[", "%5B", "ipv6:"),
+    "a gateway's text of an outage": (gateway("UNAVAILABLE"), "upstream connect error "),
+    "an engine's words": (
+        lambda text: (redact(text), redact(text, quotes=False)),
+        "", "at a.", "ipv6:", "%5B", "[::", "::", "f:", "1.1.1.", "a.b.", "a.Ab", "a://", "a/b:8080/", "'a", "'a' "),
     "a gateway's rejection": (gateway("NOT_FOUND"), "Command '", "Command 'A' rejected with code '"),
     "a gateway's failure": (
         gateway("INTERNAL"),
@@ -223,7 +227,7 @@ PATTERNS = {
     "consumer.telemetry.logs": {"_USERINFO", "_CREDENTIAL", "_ASSIGNED", "_DIVIDES"},
     "consumer.rabbitmq.direct": {"_ADDRESS", "_PROCESS"},
     "consumer.zeebe.credentials": {"_TOKEN"},
-    "consumer.zeebe.failures": {"_ADDRESS"},
+    "consumer.core.foreign_text": {"_UNQUOTED", "_ANYWHERE"},
     "consumer.dead_letters.group": {"_UUID", "_WORD", "_JOINED"},
     "consumer.dead_letters.view": {"_REJECTION"},
     "zeebe_amqp.envelope": {"_FIRST_KEY"},

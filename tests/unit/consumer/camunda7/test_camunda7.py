@@ -23,6 +23,7 @@ from consumer.camunda7 import Camunda7Engine, client, failures
 from consumer.camunda7.operations import RestRequest
 from consumer.config import Basic, Camunda7
 from consumer.core.call import Call
+from consumer.core.foreign_text import operators_text
 from scripts.process import free_port
 from tests.cases import for_each
 from tests.fakes.rest import FakeRest, answer, cut, raw
@@ -314,16 +315,37 @@ def said(kind: str, message: str) -> bytes:
     (500, "An exception occurred in the persistence layer", Code.UNKNOWN, NO, False),
     (500, f"quoted: {NOWHERE}", Code.UNKNOWN, NO, False),
     (429, "too many", Code.RESOURCE_EXHAUSTED, NO, True),
-    (501, "?", Code.UNKNOWN, MAYBE, False),
-    (502, "bad gateway", Code.UNAVAILABLE, MAYBE, False),
-    (503, "no", Code.UNAVAILABLE, MAYBE, False),
-    (504, "late", Code.UNAVAILABLE, MAYBE, False),
-    (599, "?", Code.UNKNOWN, MAYBE, False),
 ])  # fmt: skip
 def test_answers_have_code_and_words(status: int, message: str, code: Code, outcome: Outcome, retryable: bool) -> None:
     found = meaning(status, said("SomeException", message))
     assert verdict(found) == (code, Source.GATEWAY, outcome, retryable)
     assert (found.message, found.details) == (message, {"type": "SomeException"})
+
+
+@for_each([(501, Code.UNKNOWN), (502, Code.UNAVAILABLE), (503, Code.UNAVAILABLE), (504, Code.UNAVAILABLE),
+           (599, Code.UNKNOWN)])  # fmt: skip
+async def test_the_words_of_a_proxy_are_for_the_log_alone(status: int, code: Code, fake: Any, connect: Any) -> None:
+    fake.script(answer(status, b"no way to node-3:8080", "text/plain"))
+    found = await failure(connect(fake.url))
+    assert verdict(found) == (code, Source.GATEWAY, MAYBE, False)
+    told = f"the Camunda 7 engine answered {status} to POST /engine-rest/signal; the consumer's log has the rest"
+    assert (found.message, operators_text(found)) == (told, "no way to node-3:8080")
+
+
+@for_each([
+    (400, "The message 'order.example.com:8080' is for /10.0.3.4:8080", "The message 'order.example.com:8080' is for "
+     "<address>"),
+    (500, "Unable to do 'a': Connect to erp:8080 [erp/10.1.2.3] failed", "Unable to do 'a': Connect to <address> "
+     "[<address>] failed"),
+    (500, "HTCL-02007 Unable to call 'http://erp.internal/x'", "HTCL-02007 Unable to call '<address>'"),
+    (500, "### Error updating database.  Cause: org.postgresql.util.PSQLException: ERROR: x",
+     "### Error updating database.  Cause …"),
+    (500, "java.net.ConnectException: erp", None),
+])  # fmt: skip
+def test_the_words_of_an_engine_name_no_machine(status: int, message: str, told: str | None) -> None:
+    own = f"the Camunda 7 engine answered {status} to POST /engine-rest/signal; the consumer's log has the rest"
+    found = meaning(status, said("SomeException", message))
+    assert (found.message, operators_text(found)) == (told or own, message)
 
 
 @for_each([*product((301, 302, 307, 308, 404, 405, 415, 418), [NO]), *product((200, 202, 206), [MAYBE])])
@@ -358,5 +380,6 @@ def test_a_body_of_any_kind_is_no_obstacle(body: bytes, kind: str, message: str 
 def test_a_long_text_is_cut_and_refused_credentials_without_words_name_the_settings() -> None:
     found = meaning(400, said("X" * 9000, "é" * 9000))
     assert len(found.message.encode()) <= 2048
-    assert len((found.details or {})["type"]) <= 2048
+    assert found.details is None
+    assert meaning(400, said("node-3:8080", "no")).details is None
     assert "check CAMUNDA7_USER and CAMUNDA7_PASSWORD" in meaning(401).message

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from consumer.zeebe.failures import RULES, TEXT_LIMIT, Failure, FailureKind, classify, error, partition
+from itertools import product
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.core.foreign_text import TEXT_LIMIT, operators_text
+from consumer.zeebe.failures import RULES, Failure, FailureKind, classify, error, partition
 from tests.cases import for_each
 from zeebe_amqp.errors import Code, Outcome
 
@@ -14,6 +20,8 @@ TIMED_OUT = "Time out between gateway and broker: "
 ENVOY = "upstream connect error or disconnect/reset before headers. reset reason: "
 LARGER = "essage larger than max (5000005 vs. 4194304)"
 
+BROKE = "Command 'CREATE' rejected with code 'PROCESSING_ERROR': it broke"
+
 CASES: dict[FailureKind, list[tuple[str, str]]] = {
     FailureKind.FINAL: [
         # Rejections of the engine, whatever the status.
@@ -21,7 +29,7 @@ CASES: dict[FailureKind, list[tuple[str, str]]] = {
         ("FAILED_PRECONDITION", "Command 'FAIL' rejected with code 'INVALID_STATE': in state 'FAILED'"),
         ("ALREADY_EXISTS", "Command 'PUBLISH' rejected with code 'ALREADY_EXISTS': published"),
         ("UNKNOWN", "Command 'CREATE' rejected with code 'EXCEEDED_BATCH_RECORD_SIZE': "),
-        ("INTERNAL", "Command 'CREATE' rejected with code 'PROCESSING_ERROR': it broke"),
+        ("INTERNAL", BROKE),
         # Checks of the gateway itself.
         ("INVALID_ARGUMENT", "Property 'variables' is invalid: Expected document to be a root level object"),
         ("INVALID_ARGUMENT", 'Invalid JSON value: {"text": "Stream removed"'),
@@ -165,28 +173,114 @@ def test_an_unsure_earlier_attempt_makes_the_outcome_unknown_and_may_be_the_reas
         assert "earlier attempt" in (raised.details or {})["suggestion"]
 
 
-ALL_FAILING = "failed to connect to all addresses; last error: UNKNOWN: {}: Connection refused"
-CLOSED = "Connection RemoteClientConnection{{channel=[id: 0x12, L:{} - R:{}]}} was closed"
+COMPLETE = "Command 'COMPLETE' rejected with code 'NOT_FOUND': Expected to complete job with "
+DEPLOY = "Command 'CREATE' rejected with code 'INVALID_ARGUMENT': Expected to deploy new resources, but encountered "
+KEPT = [
+    # Rejections, with what callers wrote in them.
+    ("NOT_FOUND", f"{COMPLETE}key '2251799813685263', but no such job was found"),
+    ("ALREADY_EXISTS", "Command 'PUBLISH' rejected with code 'ALREADY_EXISTS': Expected to publish a new message with "
+     "id 'order.example.com:8080', but a message with that id was already published"),
+    ("INVALID_ARGUMENT", f"{DEPLOY}the following errors:\n'invoice.bpmn': - Element: Task_1\n    - ERROR: failed to "
+     "parse expression 'http://10.0.0.7:8080/a': org.camunda.feel.FeelException: at a.b.C(D.java:12)"),
+    ("FAILED_PRECONDITION", "Command 'RESOLVE' rejected with code 'INVALID_STATE': Expected to resolve incident with "
+     "key '4503599627370497', but job with key '2251799813685263' has no retries left"),
+    ("INTERNAL", BROKE),
+    # What the gateway checks itself.
+    ("NOT_FOUND", "Expected to find process definition with process ID 'order.internal', but none found"),
+    ("INVALID_ARGUMENT", "'10.0.0.7:26500' is not valid"),
+    ("INVALID_ARGUMENT", 'Invalid JSON value: {"at": "12:30:45", "url": "http://shop.example:8080"} at [Source: '
+     'REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 1, column: 5]'),
+    ("INVALID_ARGUMENT", "Expected to handle gRPC request CreateProcessInstance with tenant identifier 'acme.local', "
+     "but multi-tenancy is disabled"),
+    ("INVALID_ARGUMENT", "Property 'variables' is invalid: Expected document to be a root level object, but was 'A'"),
+    ("UNIMPLEMENTED", "Method not found: gateway_protocol.Gateway/EvaluateConditional"),
+    ("UNKNOWN", "Application error processing RPC"),
+    ("INTERNAL", f"{PROCESSING}Failed to convert JSON to MessagePack"),
+    # What says how long to wait, and for what.
+    ("RESOURCE_EXHAUSTED", "gRPC message exceeds maximum size 4194304: 5000005"),
+    ("RESOURCE_EXHAUSTED", "Cannot accept requests for partition 1. Broker is out of disk space"),
+    ("RESOURCE_EXHAUSTED", "Failed to write client request to partition '1', because the request limit is exhausted"),
+    ("RESOURCE_EXHAUSTED", "Expected to activate jobs of type 'a.local', but no jobs available and at least one broker "
+     "returned 'RESOURCE_EXHAUSTED'. Please try again later."),
+    ("UNAVAILABLE", "Expected to execute command on partition 7, but either it does not exist, or the gateway is not "
+     "yet aware of it"),
+]  # fmt: skip
+"""Texts that callers are told as they are."""
+MACHINES = (
+    f"{REFUSED}Failed to connect to remote host: Connection refused",
+    "failed to connect to all addresses; last error: UNKNOWN: ipv6:%5B2001:db8::7%5D:26500: timed out",
+    "errors resolving zeebe-gateway.internal:26500: [field:hostname lookup error]",
+    "Expected to handle gRPC request, but an unexpected error occurred: java.net.ConnectException: "
+    "broker-0.internal/10.1.2.3:26501\n\tat io.camunda.zeebe.Transport.send(Transport.java:12)",
+    "Failed to connect to member 0 at zeebe-0.zeebe.svc.cluster.local:26502",
+    "io.atomix.cluster.messaging.MessagingException: Connection to /10.0.3.4:26502 refused",
+    "Connection to [/0:0:0:0:0:0:0:1:26502] was closed",
+    "Connection RemoteClientConnection{channel=[id: 0x12, L:/10.0.0.1:50000 - R:broker-0/10.0.0.2:26501]} was closed",
+    f"{TIMED_OUT}Request command-api-1 to zeebe-0.zeebe/10.1.2.3:26501 timed out in PT5S",
+    f"{PROCESSING}io.netty.channel.ConnectTimeoutException: connection timed out: broker-0.internal/10.1.2.3:26501",
+    f"{PROCESSING}java.net.UnknownHostException: broker-0",
+    f"{BETWEEN}(message: could not reach fe80::1%eth0)",
+    f"{ENVOY}delayed connect error: 111, transport failure: https://10.1.2.3:26500/x broker-0.internal",
+    "Expected a token of the issuer https://keycloak.internal:8443/realms/zeebe",
+    f"{BROKE}: no answer of broker-0.internal:26501, says 'R:broker-0/10.0.0.2:26501'",
+    "\tat io.camunda.zeebe.Broker.run(Broker.java:7)\n\tat java.base/java.lang.Thread.run(Thread.java:833)",
+)
+"""What engines, gateways, proxies and the gRPC library say of machines, in any answer."""
+INNER = (
+    "10.",
+    "2001",
+    "fe80",
+    "broker-0",
+    "internal",
+    "svc",
+    "0:0:0",
+    "26500",
+    "26501",
+    "26502",
+    "java",
+    "io.",
+    "50000",
+)
 
 
-@for_each([
-    ("UNAVAILABLE", ALL_FAILING, ["ipv4:10.0.0.7:26500"]),
-    ("UNAVAILABLE", ALL_FAILING, ["ipv6:%5B::1%5D:26500"]),
-    ("UNAVAILABLE", "errors resolving {}: not found", ["zeebe.internal:26500"]),
-    ("UNAVAILABLE", "error:{}.", ["10.0.0.7:26500"]),
-    ("UNAVAILABLE", "of {}, é{}", ["zeebe:26500", "10.0.0.7:80"]),
-    ("DEADLINE_EXCEEDED", TIMED_OUT + "Request a-1 to {} timed out in PT5S", ["zeebe-0.zeebe/10.1.2.3:26501"]),
-    ("ABORTED", CLOSED, ["/10.0.0.1:50000", "/10.0.0.2:26501"]),
-    ("INVALID_ARGUMENT", "'10.0.0.7:26500' is not valid", []),
-])  # fmt: skip
-def test_texts_about_connections_name_no_hosts(status: str, text: str, hosts: list[str]) -> None:
-    message = error(Failure.of(status, text.format(*hosts))).message
-    assert message == text.format(*["<address>"] * len(hosts))
+@for_each(KEPT)
+def test_what_the_engine_says_of_the_command_is_told(status: str, text: str) -> None:
+    found = error(Failure.of(status, text))
+    assert (found.message, found.text) == (text, text)
+
+
+@for_each([(code, text) for code in Code for text in MACHINES])
+def test_no_answer_names_a_machine_whatever_its_status(status: Code, text: str) -> None:
+    found = error(Failure.of(status, text), attempts=2)
+    assert [each for each in INNER if each in found.message + str(found.details)] == []
+    assert found.message
+    assert operators_text(found).startswith(text[:50])
+
+
+WORDS = st.sampled_from(
+    ["Connection", "to", "refused:", "'a b'", '"x"', "couldn't", "of", "isn't", "12:30:45", "8.5.1"]
+)
+IN_TEXTS = (
+    "10.9.8.7:26500",
+    "/10.9.8.7",
+    "[fd00::7]:26500",
+    "node-7.zeebe.svc:26501",
+    "h.internal",
+    "node-7/10.9.8.7:80",
+)
+
+
+@given(st.sampled_from(Code), st.lists(WORDS | st.sampled_from(IN_TEXTS), max_size=12))
+def test_an_address_anywhere_in_a_text_is_not_told(status: Code, words: list[str]) -> None:
+    told = error(Failure.of(status, " ".join(words))).message
+    assert not any(each in told for each in ("10.9", "fd00", "node-7", "h.internal", "26500"))
 
 
 def test_an_address_at_the_cut_is_not_half_there() -> None:
-    for length in range(TEXT_LIMIT - 20, TEXT_LIMIT + 5):
-        message = error(Failure.of("UNAVAILABLE", " " * length + "10.0.0.7:26500 " * 500)).message
+    for length, status in product(
+        (*range(TEXT_LIMIT - 20, TEXT_LIMIT + 5), *range(4076, 4101)), ("NOT_FOUND", "UNKNOWN")
+    ):
+        message = error(Failure.of(status, " " * length + "10.0.0.7:26500 " * 500)).message
         assert "10.0" not in message, length
         assert len(message.encode()) <= TEXT_LIMIT
 

@@ -45,6 +45,18 @@ async def test_a_stream_is_answered_as_the_list_that_came(gateway: ZeebeEngine, 
     assert (await refusal(gateway, ACTIVATE)).code is Code.ABORTED
 
 
+async def test_the_log_keeps_what_callers_are_not_told(gateway: ZeebeEngine, fake: FakeGateway, caplog: Any) -> None:
+    caplog.set_level("INFO")
+    document = f"Invalid JSON value: {'1' * 500} at node-1.internal"
+    answers = (("INTERNAL", "no way to node-3" + "x" * 2000), ("INVALID_ARGUMENT", document), ("NOT_FOUND", "no job"))
+    fake.script("CompleteJob", *(fail(*each) for each in answers))
+    told = [(await refusal(gateway, COMPLETE)).message for _ in range(3)]
+    said = [vars(each)["error"] for each in caplog.records if vars(each).get("event") == "engine.said"]
+    # What may quote a document is short in the log, and what callers are told is not there twice.
+    assert said == [("no way to node-3" + "x" * 2000)[:1000], document[:200]]
+    assert not any("node" in each for each in told)
+
+
 @for_each([
     *(
         (kind, NO, (5, 5), (True, True))
