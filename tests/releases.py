@@ -23,6 +23,7 @@ ON_BOTH = {
     "test_storm.py": "hostile messages",
     "test_queues.py": "queues that are deleted or differ",
     "test_strict_replies.py": "permissions on exchanges, topics and queues",
+    "test_large_replies.py": "the limit of a message",
 }
 """The files that run on the newest release, too, and what of it they are about; `BROKER=4.3` runs all on it."""
 

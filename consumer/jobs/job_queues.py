@@ -28,7 +28,7 @@ class QueueRefused(Exception):
 
 
 class Unwritable(Exception):
-    """AMQP has no way to say the job; the text says why."""
+    """AMQP has no way to say the job, or the broker takes no message of its size; the text says why."""
 
 
 class JobQueues(Protocol):

@@ -7,7 +7,7 @@ from typing import Protocol
 from consumer.core.delivery import Delivery, Reply
 from consumer.core.message import Message
 
-__all__ = ["PublishFailed", "Refused", "ReplyPublisher"]
+__all__ = ["PublishFailed", "Refused", "ReplyPublisher", "TooLarge"]
 
 
 class PublishFailed(Exception):
@@ -27,6 +27,15 @@ class Refused(PublishFailed):
         self.stuck = stuck
 
 
+class TooLarge(PublishFailed):
+    """The broker takes no body of so many bytes, wherever it goes; `limit` is how many it takes."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"it has {size} bytes, and the broker takes at most {limit} (its max_message_size)")
+        self.size = size
+        self.limit = limit
+
+
 class ReplyPublisher(Protocol):
     """Where replies and dead letters leave; returns when the broker confirmed them."""
 
@@ -35,11 +44,12 @@ class ReplyPublisher(Protocol):
 
         Raises:
             Refused: the caller's queue is the reason.
+            TooLarge: the broker takes no reply of this size.
             PublishFailed: not confirmed.
         """
 
     async def dead_letter(self, message: Message, reply: Reply) -> None:
-        """Publish the request with the reason to the dead-letter exchange.
+        """Publish the request with the reason to the dead-letter exchange; with as much of its body as fits.
 
         Raises:
             PublishFailed: not confirmed.

@@ -18,8 +18,9 @@ from consumer.core.message import Message
 from consumer.core.requeue import Requeue
 from consumer.pipeline.arrival_order import ArrivalOrder
 from consumer.pipeline.ending import Audit, Ending, Report, ignore
-from consumer.pipeline.publishing import PublishFailed, Refused, ReplyPublisher
+from consumer.pipeline.publishing import PublishFailed, Refused, ReplyPublisher, TooLarge
 from consumer.pipeline.refused_replies import RefusedReplies
+from consumer.pipeline.replacement import replace_large
 from consumer.pipeline.settlement import MAX_WAIT, Settlement, pause, settle
 from zeebe_amqp.cancellation import being_cancelled
 from zeebe_amqp.errors import Code, Error, Outcome, Source
@@ -301,25 +302,42 @@ class QueueWorker:
         if not delivery.alive:
             await self._record_return(delivery)
             return False
-        ending, reason = Ending.SETTLED, ""
-        if settlement is Settlement.DEAD:
+        ending, reason, told = Ending.SETTLED, "", reply
+        if settlement is Settlement.REPLY:
+            ending, reason, told = await self._reply(delivery, reply)
+        elif settlement is Settlement.DEAD:
             await delivery.fetch()  # of one whose body was refused unread
             await self._replies.dead_letter(delivery.message, reply)
             self._count("dead_lettered", queue=delivery.message.queue)
             ending = Ending.DEAD_LETTERED
-        elif settlement is Settlement.REPLY and not await self._replies.reply(delivery, reply):
-            self._count("reply.failures", reason=_UNROUTABLE)
-            ending, reason = Ending.DROPPED, "it does not exist"
-        await self._end(delivery, reply, ending, reason)
+        await self._end(delivery, reply, ending, reason, told)
         return True
 
-    async def _end(self, delivery: Delivery, reply: Reply, ending: Ending, reason: str) -> None:
-        """Nothing is acknowledged anywhere else."""
+    async def _reply(self, delivery: Delivery, reply: Reply) -> tuple[Ending, str, Reply]:
+        """Publish the reply, or what stands for one that is too large; how that ended, why, and what was told."""
+        try:
+            try:
+                is_there = await self._replies.reply(delivery, reply)
+            except TooLarge as failure:
+                reply = replace_large(reply, failure.size, failure.limit)
+                is_there = await self._replies.reply(delivery, reply)
+        except TooLarge as failure:
+            self._count("reply.failures", reason=_REFUSED)
+            return Ending.DROPPED, str(failure), reply
+        if is_there:
+            return Ending.SETTLED, "", reply
+        self._count("reply.failures", reason=_UNROUTABLE)
+        return Ending.DROPPED, "it does not exist", reply
+
+    async def _end(
+        self, delivery: Delivery, reply: Reply, ending: Ending, reason: str, told: Reply | None = None
+    ) -> None:
+        """Nothing is acknowledged anywhere else. `told` is what was published instead of the reply."""
         if self._audit is not None:
             await self._audit(delivery, reply, ending)
         if delivery.ack():
             self._acknowledged(delivery)
-        self._report(delivery, reply, ending, reason)
+        self._report(delivery, told or reply, ending, reason)
 
     async def _record_return(self, delivery: Delivery) -> None:
         """Record what the engine was sent and is not acknowledged: if it expires in its queue, nobody else will."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -23,7 +24,7 @@ from consumer.core.delivery import Decoder, Delivery, Reply
 from consumer.core.large import LARGE, offload
 from consumer.core.message import Message
 from consumer.core.seal import Seal, digest_of
-from consumer.pipeline.publishing import PublishFailed
+from consumer.pipeline.publishing import PublishFailed, TooLarge
 from consumer.rabbitmq import properties
 from consumer.rabbitmq.consumer import Consumer, QueueDelivery
 from consumer.rabbitmq.held import HeldBytes
@@ -156,6 +157,13 @@ class Broker:
 
     async def dead_letter(self, message: Message, reply: Reply) -> None:
         """Publish a request to the dead-letter exchange; see `consumer.pipeline.publishing.ReplyPublisher`."""
+        try:
+            await self._bury(message, reply)
+        except TooLarge as failure:  # the broker took it, and has a lower limit since
+            beginning = message.kept_body[: min(wire.KEPT_OF_LARGE, failure.limit)]
+            await self._bury(replace(message, body=beginning, announced_size=message.size), reply)
+
+    async def _bury(self, message: Message, reply: Reply) -> None:
         body = message.kept_body
         digest = digest_of(body) if len(body) <= LARGE else await offload(digest_of, body)
         try:

@@ -13,7 +13,7 @@ from consumer.config import Amqp
 from consumer.config.settings import JobType
 from consumer.core.clock import Clock
 from consumer.jobs.job_queues import NotSent, NotTaken, QueueFull, QueueRefused, Unwritable
-from consumer.pipeline.publishing import PublishFailed, Refused
+from consumer.pipeline.publishing import PublishFailed, Refused, TooLarge
 from consumer.rabbitmq.publisher import NotWritten, Publisher, Unroutable
 from consumer.rabbitmq.topology import declare_job_queue, declare_jobs
 from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, describe, translated_errors
@@ -121,5 +121,5 @@ class JobPublisher:
             raise NotSent(str(error)) from error
         except Refused as error:
             raise QueueFull(str(error)) from error
-        except (TypeError, ValueError) as error:
+        except (TooLarge, TypeError, ValueError) as error:
             raise Unwritable(str(error)) from error

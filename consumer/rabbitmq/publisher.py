@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from consumer.config import Amqp
-from consumer.pipeline.publishing import PublishFailed, Refused
+from consumer.pipeline.publishing import PublishFailed, Refused, TooLarge
 from consumer.rabbitmq.connection import initialize, reconnecting
 from consumer.rabbitmq.topology import declare_publishing
 from zeebe_amqp.amqp.alarm import Alarm
@@ -18,7 +18,7 @@ from zeebe_amqp.amqp.hot import HotChannel, Nacked, Returned
 from zeebe_amqp.amqp.probe import PROBE, probe
 from zeebe_amqp.amqp.properties import Properties
 from zeebe_amqp.amqp.reconnecting import OnLost
-from zeebe_amqp.amqp.refusal import PUBLISH, BrokerRefusal, refusal
+from zeebe_amqp.amqp.refusal import PUBLISH, BrokerRefusal, max_message_size, refusal
 from zeebe_amqp.amqp.tap import TappedConnection
 from zeebe_amqp.cancellation import raise_if_cancelled
 
@@ -92,6 +92,8 @@ class Publisher:
         self._settled = self._recovered = self._found_sound = 0.0
         """By the loop's clock: when a new connection has lasted for a while, when a broker that could not write has had
         its time to recover, and when it was last found sound."""
+        self._max_size: int | None = None
+        """Bytes of a body that the broker takes, once a larger one has ended the channel; None = not known."""
         self._looking: asyncio.TimerHandle | None = None
         self._asking: asyncio.Task[bool] | None = None
         self._examining: asyncio.Task[None] | None = None
@@ -140,8 +142,17 @@ class Publisher:
             self._channel = self._library = None
             self._open.clear()
             self._alarm.end()
+            self._learn_size(error)
         refused = refusal(error, PUBLISH) if isinstance(error, Exception) else None
         on_lost(f"the publishing channel closed: {refused or error}")
+
+    def _learn_size(self, error: BaseException | None) -> None:
+        """A broker that comes back after anything else may have another limit."""
+        self._max_size = max_message_size(error)
+        if self._max_size is not None:
+            fields = {"event": "broker.message_size", "limit": self._max_size}
+            words = "the broker takes no message of more than %d bytes; a larger reply becomes an error"
+            log.warning(words, self._max_size, extra=fields)
 
     async def declare(self, work: Callable[[TappedConnection], Awaitable[None]]) -> None:
         """Do something rare on the connection.
@@ -188,10 +199,13 @@ class Publisher:
         Raises:
             Unroutable: mandatory, and no queue is there.
             Refused: not confirmed, and the queue is the reason: it takes no more, or is stuck.
+            TooLarge: the broker takes no body of this size.
             NotWritten: there is no connection.
             PublishFailed: not confirmed; the broker may or may not have taken it.
         """
         channel = self._channel
+        if self._max_size is not None and len(body) > self._max_size:
+            raise TooLarge(len(body), self._max_size)
         if channel is None:
             raise NotWritten("not connected")
         if not channel.is_writable:
@@ -207,6 +221,9 @@ class Publisher:
             finally:
                 del self._unconfirmed[confirm]
         except ConnectionError as error:
+            limit = max_message_size(error)
+            if limit is not None and len(body) > limit:  # of all that are lost with the channel it is the culprit
+                raise TooLarge(len(body), limit) from error
             raise PublishFailed(str(error)) from error
         except Returned as error:
             raise Unroutable(str(error)) from error

@@ -72,6 +72,11 @@ EVENTS: Final[Mapping[str, Event]] = {
         ("connection", "error", "seconds"),
     ),
     "broker.defect": Event(_ERROR, "Connecting failed for a reason of our own", ("connection",)),
+    "broker.message_size": Event(
+        _WARNING,
+        "A message had more than the `limit` bytes that RabbitMQ takes; a larger reply becomes RESOURCE_EXHAUSTED",
+        ("limit",),
+    ),
     "broker.silent": Event(_DEBUG, "The broker confirms nothing", ("error",)),
     "broker.unclosed": Event(_DEBUG, "A broken connection could not be closed"),
     "consuming.started": Event(_INFO, "Requests are taken from these queues, for the first time or again", ("queues",)),

@@ -50,6 +50,23 @@ async def memory_alarm(node: RabbitMQ) -> AsyncIterator[None]:
         evaluate(node, f"vm_memory_monitor:set_vm_memory_high_watermark({USUAL})")
 
 
+@asynccontextmanager
+async def largest_message(node: RabbitMQ, size: int) -> AsyncIterator[None]:
+    """For the block, the broker takes no body of more bytes, on channels that are opened meanwhile."""
+    before = await asyncio.to_thread(evaluate, node, "element(2, application:get_env(rabbit, max_message_size))")
+    try:
+        await asyncio.to_thread(_limit_messages, node, str(size))
+        yield
+    finally:
+        await asyncio.to_thread(_limit_messages, node, before)
+
+
+def _limit_messages(node: RabbitMQ, size: str) -> None:
+    # Brokers from 4.0 on read it from a term.
+    kept = f"catch persistent_term:put(max_message_size, {size})"
+    evaluate(node, f"application:set_env(rabbit, max_message_size, {size}), {kept}")
+
+
 class VirtualHost:
     """A part of a broker that one test file has for itself, with queues, exchanges and policies of its own."""
 

@@ -25,7 +25,7 @@ from scripts.rabbitmq import RabbitMQ
 from scripts.redis import Redis
 from tests.cases import for_each
 from tests.fakes.gateway import FakeGateway
-from tests.integration.broker_control import evaluate, version
+from tests.integration.broker_control import largest_message, version
 from tests.integration.diagnosis import Diagnosis, diagnose, run_program
 from tests.integration.service import MEASURED, TIMEOUT, ConsumerSetup, create, eventually, running_service
 from zeebe_amqp import wire
@@ -358,21 +358,9 @@ async def test_during_an_alarm_nothing_waits_for_an_answer_that_does_not_come(
     assert found.queues[0].differences == ()
 
 
-def set_largest_message(broker: RabbitMQ, size: str) -> str:
-    """Let the broker take messages of so many bytes at most, and return what it was."""
-    before = evaluate(broker, "element(2, application:get_env(rabbit, max_message_size))")
-    evaluate(broker, f"application:set_env(rabbit, max_message_size, {size})")
-    # Brokers from 4.0 on read it here.
-    evaluate(broker, f"catch persistent_term:put(max_message_size, {size})")
-    return before
-
-
 async def test_a_smaller_limit_of_messages_is_seen(broker: RabbitMQ, alone: dict[str, str]) -> None:
-    before = await asyncio.to_thread(set_largest_message, broker, "100000")
-    try:
+    async with largest_message(broker, 100_000):
         found = await diagnose(alone, code=1)
-    finally:
-        await asyncio.to_thread(set_largest_message, broker, before)
     found.expect("broker", "message size", "problem", "8 MiB is refused", "larger than", "max_message_size to 9437184")
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "Rights",
     "is_in_use",
     "is_of_another_name",
+    "max_message_size",
     "refusal",
     "refusals",
 ]
@@ -172,6 +173,12 @@ def is_in_use(error: BaseException) -> bool:
 def is_of_another_name(error: BaseException | None) -> bool:
     """Whether a message is refused because its `user_id` is not the name that we are logged in by."""
     return "user_id property set to" in str(error)
+
+
+def max_message_size(error: BaseException | None) -> int | None:
+    """The most bytes of a body that the broker takes, where the end of a channel says that one had more."""
+    found = re.search(r"message size \d{1,20} .{0,60}larger than \D{0,60}(\d{1,20})", str(error))
+    return None if found is None else int(found[1])
 
 
 def _status(error: Exception) -> int | None:

@@ -16,7 +16,7 @@ from consumer.core.limiter import AimdLimit, ConcurrencyLimiter
 from consumer.core.message import Message, Reply
 from consumer.core.requeue import Requeue
 from consumer.pipeline.ending import Ending
-from consumer.pipeline.publishing import Refused
+from consumer.pipeline.publishing import Refused, TooLarge
 from consumer.pipeline.settlement import MAX_WAIT
 from tests.cases import for_each
 from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
@@ -87,6 +87,28 @@ async def test_how_each_request_ended_is_reported_and_what_went_wrong_counted(be
         call("reply.failures", reason="unroutable"),
     ]
     assert bench.events[-2:] == ACKED
+
+
+@for_each([(1, Ending.SETTLED, ANSWERED), (2, Ending.DROPPED, ACKED)])
+async def test_a_reply_that_is_too_large_for_the_broker_is_replaced_and_never_loops(
+    refusals: int, ending: Ending, events: list[str]
+) -> None:
+    bench, report, audit, count = Bench(), Mock(), AsyncMock(), Mock()
+    publish, sizes = bench.publisher.reply, [TooLarge(9, 8)] * refusals
+
+    async def reply(delivery: Delivery, reply: Reply) -> bool:
+        if sizes:
+            raise sizes.pop()
+        return await publish(delivery, reply)
+
+    bench.publisher.reply = reply  # type: ignore[method-assign]
+    await bench.settle(bench.delivered(), report=report, audit=audit, count=count)
+    assert (bench.runs, bench.events) == (1, events)
+    # The command was executed: that is recorded. What the caller was told is reported.
+    assert (audit.call_args.args[1:], report.call_args.args[2]) == ((OK, ending), ending)
+    assert report.call_args.args[1].error.code is Code.RESOURCE_EXHAUSTED
+    assert [each.error for each in bench.publisher.sent] == [report.call_args.args[1].error] * (2 - refusals)
+    assert count.mock_calls == [call("reply.failures", reason="refused")] * (refusals - 1)
 
 
 async def test_what_is_given_back_is_counted_by_its_queue(bench: Bench) -> None:

@@ -13,7 +13,7 @@ from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
 from consumer.config import Amqp
 from consumer.config.settings import JobType
 from consumer.jobs.job_queues import NotSent, NotTaken, QueueFull, QueueRefused, Unwritable
-from consumer.pipeline.publishing import PublishFailed, Refused
+from consumer.pipeline.publishing import PublishFailed, Refused, TooLarge
 from consumer.rabbitmq.jobs import FRESH, JobPublisher
 from consumer.rabbitmq.publisher import NotWritten, Publisher, Unroutable
 from consumer.rabbitmq.topology import declare_job_queue, declare_jobs
@@ -55,6 +55,7 @@ async def publish(jobs: JobPublisher) -> None:
 
 @for_each([(Unroutable(), NotTaken), (Refused("full"), QueueFull), (NotWritten("not connected"), NotSent),
            (ValueError("too large"), Unwritable), (TypeError("no"), Unwritable),
+           (TooLarge(9, 8), Unwritable),
            (PublishFailed("?"), PublishFailed)])  # fmt: skip
 async def test_what_became_of_a_job_is_told(raised: Exception, told: type, jobs: Any) -> None:
     jobs.publisher.publish.side_effect = raised

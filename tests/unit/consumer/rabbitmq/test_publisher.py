@@ -7,11 +7,11 @@ from typing import Any, cast
 from unittest.mock import AsyncMock, Mock
 
 import pytest
-from aiormq.exceptions import ChannelAccessRefused
+from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
 
 from consumer.config import Amqp
-from consumer.pipeline.publishing import PublishFailed, Refused
-from consumer.rabbitmq.publisher import PROBE, Publisher, Unroutable
+from consumer.pipeline.publishing import PublishFailed, Refused, TooLarge
+from consumer.rabbitmq.publisher import PROBE, NotWritten, Publisher, Unroutable
 from tests.cases import for_each
 from tests.unit.consumer.workers import until
 from zeebe_amqp.amqp import reconnecting
@@ -91,6 +91,37 @@ async def test_what_ends_a_publish_is_told(raised: Any, error: type, publisher: 
     with pytest.raises(error) as caught:
         await publish(publisher)
     assert (type(caught.value), publisher._unconfirmed) == (error, {})
+
+
+SIZE = "the broker closed the channel: 406 PRECONDITION_FAILED - message size 9 is larger than configured max size 8"
+
+
+async def test_of_all_that_a_too_large_message_takes_with_it_only_that_is_blamed(publisher: Any, channel: Any) -> None:
+    closed = Mock()
+    small, large = (asyncio.create_task(send(publisher, size)) for size in (8, 9))
+    await asyncio.sleep(0)
+    channel.answer(ChannelEnded(SIZE, 406, 2))
+    with pytest.raises(TooLarge, match="9 bytes, and the broker takes at most 8"):
+        await large
+    with pytest.raises(PublishFailed) as lost:
+        await small
+    assert not isinstance(lost.value, TooLarge)
+    publisher._on_closed(channel, closed, ChannelPreconditionFailed(SIZE))
+    # From then on it is not even written, and a smaller one is another matter.
+    with pytest.raises(TooLarge):
+        await send(publisher, 9)
+    with pytest.raises(NotWritten):
+        await send(publisher, 8)
+    # A broker that comes back after anything else may take more.
+    publisher._channel = channel
+    publisher._on_closed(channel, closed, None)
+    with pytest.raises(NotWritten):
+        await send(publisher, 9)
+    assert channel.published == 2
+
+
+async def send(publisher: Publisher, size: int) -> None:
+    await publisher.publish(bytes(size), Properties(), exchange="", routing_key="q", mandatory=True)
 
 
 async def test_without_a_channel_or_on_one_that_has_ended_nothing_is_published(publisher: Any, channel: Any) -> None:

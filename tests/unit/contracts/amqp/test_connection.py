@@ -16,7 +16,17 @@ from tests.fakes.sockets import ends, is_a_page, is_silent, served
 from zeebe_amqp.amqp import connection as module
 from zeebe_amqp.amqp.connection import CONNECTION_ERRORS, LoginRefused, connect, describe, explain, translated_errors
 from zeebe_amqp.amqp.hot import ChannelEnded
-from zeebe_amqp.amqp.refusal import BIND, CONSUME, DECLARE, PUBLISH, BrokerRefusal, Rights, refusal, refusals
+from zeebe_amqp.amqp.refusal import (
+    BIND,
+    CONSUME,
+    DECLARE,
+    PUBLISH,
+    BrokerRefusal,
+    Rights,
+    max_message_size,
+    refusal,
+    refusals,
+)
 from zeebe_amqp.errors import Code
 
 NOPE, CLOSED = "530 NOT_ALLOWED - vhost nope not found", "530 NOT_ALLOWED - access to vhost '/' refused for user 'ann'"
@@ -172,6 +182,17 @@ def test_a_refusal_has_the_broker_s_words_a_code_and_what_to_do(error: Exception
     found = refusal(error, DECLARE, MORE)
     assert found is not None
     assert (found.code, advice in str(found), str(error) in str(found)) == (code, True, True), str(found)
+
+
+@for_each([
+    (ChannelEnded(f"the broker closed the channel: 406 PRECONDITION_FAILED - {SIZE}", 406), 64),
+    (UNEQUAL("PRECONDITION_FAILED - message size 70 larger than max size 64"), 64),
+    (UNEQUAL("PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q'"), None),
+    (ChannelEnded("the connection was lost"), None),
+    (None, None),
+])  # fmt: skip
+def test_the_limit_of_a_message_is_read_from_the_end_of_a_channel(error: Exception | None, limit: int | None) -> None:
+    assert max_message_size(error) == limit
 
 
 def test_what_may_pass_is_no_refusal() -> None:
