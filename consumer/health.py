@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeAlias
 
 from aiohttp import web
+
+from consumer.core.connections import MAX_CONNECTIONS, SILENCE, Connections
 
 __all__ = ["PARTS", "Extend", "Health", "HealthError", "Metrics", "Reasons"]
 
@@ -19,6 +22,8 @@ Metrics: TypeAlias = Callable[[], tuple[bytes, str]]
 Extend: TypeAlias = Callable[[web.Application], None]
 """Adds paths."""
 
+BACKLOG: Final = MAX_CONNECTIONS
+"""Connections that are taken over at once; so many more than may be there can be open for a moment."""
 
 PARTS: Final[Mapping[str, str]] = {
     "broker.publish": "the connection that publishes replies and dead letters",
@@ -63,12 +68,14 @@ class Health:
         self._metrics = metrics
         self._extend = extend
         self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
+        self._connections = Connections(self._make)
 
     @property
     def port(self) -> int:
         """The port it listens on. Before the start, the configured port."""
-        if self._runner is not None and self._runner.addresses:
-            return int(self._runner.addresses[0][1])
+        if self._server is not None and self._server.sockets:
+            return int(self._server.sockets[0].getsockname()[1])
         return self._port
 
     async def start(self) -> None:
@@ -77,14 +84,26 @@ class Health:
         Raises:
             HealthError: the address is in use, or does not belong to this machine.
         """
-        runner = web.AppRunner(self._application(), access_log=None, handle_signals=False, shutdown_timeout=1.0)
-        await runner.setup()
+        self._runner = web.AppRunner(
+            self._application(),
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=1.0,
+            keepalive_timeout=SILENCE,
+            auto_decompress=False,
+        )
+        await self._runner.setup()
+        loop = asyncio.get_running_loop()
         try:
-            await web.TCPSite(runner, self._host, self._port).start()
+            self._server = await loop.create_server(self._connections, self._host, self._port, backlog=BACKLOG)
         except OSError as error:
-            await runner.cleanup()
+            await self.stop()
             raise self._refused(error) from error
-        self._runner = runner
+
+    def _make(self) -> asyncio.Protocol:
+        assert self._runner is not None
+        assert self._runner.server is not None  # it is set up
+        return self._runner.server()
 
     def _refused(self, error: OSError) -> HealthError:
         text = (
@@ -97,12 +116,14 @@ class Health:
 
     async def stop(self) -> None:
         """Stop listening. Does nothing before the start."""
-        runner, self._runner = self._runner, None
+        runner, server, self._runner, self._server = self._runner, self._server, None, None
+        if server is not None:
+            server.close()
         if runner is not None:
             await runner.cleanup()
 
     def _application(self) -> web.Application:
-        application = web.Application(client_max_size=1024)
+        application = web.Application(client_max_size=1024, middlewares=[self._bound])
         application.router.add_get("/livez", self._live, allow_head=False)
         application.router.add_get("/readyz", self._ready, allow_head=False)
         if self._metrics is not None:
@@ -110,6 +131,13 @@ class Health:
         if self._extend is not None:
             self._extend(application)
         return application
+
+    @web.middleware
+    async def _bound(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        with self._connections.serving(request.transport):
+            return await handler(request)
 
     async def _live(self, _: web.Request) -> web.Response:
         return web.Response(text="alive\n")

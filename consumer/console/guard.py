@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias
@@ -12,6 +13,7 @@ from multidict import MultiDict, MultiDictProxy
 from consumer.console.access import HEADERS, foreign, port, strange_form
 from consumer.console.rendering import render
 from consumer.console.session import Session, Sessions
+from consumer.core.connections import SILENCE
 
 __all__ = [
     "FORM",
@@ -48,6 +50,7 @@ _WORDS: Final[Mapping[int, str]] = {
     403: "This request is refused.",
     404: "There is no such page.",
     405: "This page takes no such request.",
+    408: "The form did not come in time.",
     413: "The form is too large.",
     414: "The address is too long.",
     415: "This is no form.",
@@ -129,7 +132,10 @@ async def _read(request: web.Request, bound: int) -> Form:
     if request.content_type != _FORM_TYPE:
         raise web.HTTPUnsupportedMediaType
     try:
-        return await request.clone(client_max_size=bound).post()
+        async with asyncio.timeout(SILENCE):
+            return await request.clone(client_max_size=bound).post()
+    except TimeoutError as error:
+        raise web.HTTPRequestTimeout from error
     except (UnicodeDecodeError, LookupError, ValueError) as error:
         raise web.HTTPBadRequest from error
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 import struct
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from consumer.core.connections import MAX_CONNECTIONS
+from scripts import guard
 from tests.cases import check_each
 from tests.integration import rawamqp
 from tests.integration.caller import Caller
@@ -243,3 +248,30 @@ async def test_an_odd_but_valid_body_is_executed(caller: Caller) -> None:
         assert Reply.decode((await caller.request(body)).body).error is None
 
     await check_each(HARMLESS, is_executed)
+
+
+SILENT = 1000
+
+
+def descriptors(service: ConsumerSetup) -> int:
+    """How many files and connections the service has open."""
+    assert service.consumer.process is not None
+    [pid, *_] = guard.children(service.consumer.process.pid)
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+async def test_a_thousand_connections_that_say_nothing_take_neither_descriptors_nor_the_health_checks(
+    service: ConsumerSetup, caller: Caller
+) -> None:
+    """Half of them have begun a request, and never end it."""
+    before = descriptors(service)
+    with ExitStack() as opened:
+        for number in range(SILENT):
+            connection = opened.enter_context(socket.create_connection(("127.0.0.1", service.consumer.port)))
+            with suppress(ConnectionError):  # it had to make room already
+                connection.sendall(b"GET /livez HTTP/1.1\r\nX: " if number % 2 else b"")
+        assert (await caller.call("topology")).ok
+        for path in ("/livez", "/readyz", "/metrics"):
+            assert (await asyncio.to_thread(service.consumer.get, path))[0] == 200, path
+        # Connections to the broker and the gateway, and files, may have come.
+        assert descriptors(service) <= before + MAX_CONNECTIONS + 10

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from itertools import product
 from typing import Any
 from unittest.mock import Mock
 
 import aiohttp
 import pytest
+from aiohttp import web
 
+from consumer.core.connections import Connections
 from consumer.health import Health, HealthError
 from tests.cases import for_each
 
@@ -95,3 +99,36 @@ async def test_the_port_is_free_again_after_stopping_which_waits_for_no_idle_con
         await health.stop()
     with socket.create_server(("127.0.0.1", port)):
         assert health.port == 0
+
+
+async def test_a_page_may_take_its_time_and_the_head_of_a_request_may_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def rest(_: web.Request) -> web.Response:
+        await asyncio.sleep(0.3)
+        return web.Response(text="rested")
+
+    monkeypatch.setattr("consumer.health.Connections", partial(Connections, silence=0.1))
+    health = Health(LOOPBACK, dict, extend=lambda application: application.router.add_get("/rest", rest) and None)
+    await health.start()
+    # One is idle after its answer, one begins a request and never ends it, one sends a byte of it now and then.
+    sent = (b"GET /rest HTTP/1.1\r\nHost: a\r\n\r\n", *[b"GET /livez HTTP/1.1\r\nX: "] * 2)
+    opened = [await asyncio.open_connection("127.0.0.1", health.port) for _ in sent]
+    for text, (_, writer) in zip(sent, opened, strict=True):
+        writer.write(text)
+    reading = [asyncio.create_task(_rest(reader)) for reader, _ in opened]
+    while not reading[-1].done():
+        opened[-1][1].write(b"y")
+        await asyncio.sleep(0.01)
+    answers = await asyncio.gather(*reading)
+    assert [answers[0].startswith(b"HTTP/1.1 200 OK"), b"rested" in answers[0], *answers[1:]] == [True, True, b"", b""]
+    for _, writer in opened:
+        writer.close()
+    await health.stop()
+
+
+async def _rest(reader: asyncio.StreamReader) -> bytes:
+    """What comes until the server closes the connection."""
+    came = b""
+    with suppress(ConnectionError):
+        while piece := await reader.read(1000):
+            came += piece
+    return came

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -181,6 +182,19 @@ async def test_what_is_no_form_or_too_large_is_refused(browser: Browser) -> None
     await check_each(CHANGES, is_refused)
     long = io.BytesIO(b"token=" + b"x" * MAX_LOGIN)
     assert (await browser.send(LOGIN, long, **kind)).status == 413
+
+
+async def test_a_form_that_does_not_come_is_not_waited_for(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("consumer.console.guard.SILENCE", 0.05)
+    refused = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"token="
+        await refused.wait()
+
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert (await browser.send(LOGIN, slowly(), **kind)).status == 408
+    refused.set()
 
 
 async def test_a_page_that_renews_itself_does_not_keep_a_session(browser: Browser) -> None:
