@@ -18,7 +18,7 @@ export OP DATA TAG BROKER BROKER_NEWER
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers test-servers camunda7 tools demo up down status env call test browser-test test-engine check unit unit-all mutants lint format types layers proto proto-check lock lock-brokers reference asyncapi-check licences dist bench bench-peers bench-jobs bench-where bench-replicas bench-ledger bench-memory bench-page faults fuzz simulate soak rolling docs clean chart dashboard outage rights strict fetched
+.PHONY: help venv servers test-servers camunda7 tools demo up down status env call test browser-test test-engine check unit unit-all mutants lint format types layers proto proto-check lock lock-brokers reference asyncapi-check licences sbom advisories dist bench bench-peers bench-jobs bench-where bench-replicas bench-ledger bench-memory bench-page faults fuzz simulate soak rolling docs clean chart dashboard outage rights strict fetched
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -173,7 +173,14 @@ asyncapi-check: venv ## read the AsyncAPI document with the reference parser; on
 licences: venv ## the licence of everything that ships or was fetched; it fetches nothing itself
 	@$(RUN) -m scripts.licences
 
-dist: venv ## both packages as source and wheel in dist/, checked; with TAG=v0.1.0 only if that is their version
+sbom: venv ## what each package needs, as CycloneDX lists with hashes and licences, in build/sbom
+	@$(RUN) -m scripts.sbom
+
+# Status 2: no source of advisories can be reached, which is no fault of this commit.
+advisories: venv ## whether an advisory is known against a locked version of what ships; where no source can be reached it says so
+	@$(RUN) -m scripts.advisories || [ $$? -eq 2 ]
+
+dist: venv sbom ## both packages as source and wheel in dist/, checked, and their lists in build/sbom; with TAG=v0.1.0 only if that is their version
 	@$(RUN) -m scripts.dist
 
 BENCH_OPTIONS = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(AGAINST),--against '$(AGAINST)') \

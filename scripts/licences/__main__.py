@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 
 from scripts.licences import go, maven, npm, python, system
+from scripts.licences.artefact import table
 from scripts.process import ServerError
-
-TITLES = ("what", "version", "licence", "ships / development")
 
 
 def main() -> int:
@@ -17,8 +16,7 @@ def main() -> int:
     except ServerError as problem:
         print(f"make licences: {problem}", file=sys.stderr)
         return 1
-    for row in (TITLES, ("---",) * len(TITLES), *(each.row for each in found)):
-        print(f"| {' | '.join(row)} |")
+    print(table(found), end="")
     return 0
 
 

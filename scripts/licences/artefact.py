@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scripts.licences import terms
@@ -12,6 +13,7 @@ EXCEPTIONS = {
     r"camunda/zeebe \(image\)": "the image of the engine, which docker-compose.yml names and its user fetches",
 }
 """What development fetches although it is not open source, as patterns of names, and what it is. None of it ships."""
+TITLES = ("what", "version", "licence", "ships / development")
 
 
 @dataclass(frozen=True)
@@ -32,3 +34,9 @@ class Artefact:
     def open(self) -> bool:
         """Whether it is open source."""
         return terms.is_open(self.licence)
+
+
+def table(artefacts: Iterable[Artefact]) -> str:
+    """A table of them, in Markdown."""
+    rows = (TITLES, ("---",) * len(TITLES), *(each.row for each in artefacts))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
