@@ -28,7 +28,7 @@ from zeebe_amqp.jobs import names
 from zeebe_amqp.jobs.readings import PLAIN, READINGS
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_the_reference_pages_are_made_from_the_code() -> None:

@@ -80,11 +80,16 @@ def test_every_job_ends_and_a_newer_push_ends_an_older_check() -> None:
 
 
 def test_a_release_is_a_tag_that_was_tested_and_compared_with_the_version() -> None:
+    """Nothing is built against which an advisory is known, and the list of what ships is kept."""
     assert WORKFLOWS["release"][ON] == {"push": {"tags": ["v*"]}}
     assert JOBS["release: test"]["uses"] == "./.github/workflows/ci.yml"
     assert "workflow_call" in WORKFLOWS["ci"][ON]
     [build] = [step for step in JOBS["release: dist"]["steps"] if step.get("run") == "make dist"]
     assert build["env"] == {"TAG": "${{ github.ref_name }}"}
+    steps = JOBS["release: dist"]["steps"]
+    assert [step["run"] for step in steps if "run" in step] == ["make advisories", "make dist"]
+    assert "build/sbom/" in [step.get("with", {}).get("path") for step in steps]
+    assert "make advisories" in [step.get("run") for step in JOBS["advisories: advisories"]["steps"]]
     assert JOBS["release: publish"]["needs"] == JOBS["release: image"]["needs"] == ["test", "dist"]
 
 
