@@ -86,9 +86,15 @@ call: venv ## send one command and show the reply: make call OP=topology DATA='{
 # --- checking ---------------------------------------------------------------------------------------------------------
 
 test: venv ## everything that must pass: format, lint, types, layers, protocol, all tests
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line fetched check
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line .venv/compiled fetched check
 	@$(MAKE) --no-print-directory proto-check
 	$(RUN) -m pytest --cov $(SIDE_BY_SIDE)
+
+# Each worker reads all tests. In a new environment all four would compile them and the packages at the same time; what is
+# wrong with a test, they tell.
+.venv/compiled: .venv/installed
+	@$(RUN) -m pytest --collect-only --quiet >/dev/null || true
+	@touch $@
 
 # One after the other: they share the package managers of this machine, and Maven's folder. What reads code goes beside.
 fetched: venv ## everything that `make test` needs besides Python packages, downloaded once
