@@ -59,7 +59,7 @@ _WORDS: Final = (
 
 def problem_of(error: BaseException | str) -> TlsProblem | None:
     """What the error of a connection, or its text, says of TLS; None when it is about something else."""
-    text = error if isinstance(error, str) else _said(error)
+    text = error if isinstance(error, str) else _describe(error)
     return next((problem for said, problem in _WORDS if said in text), None)
 
 
@@ -70,7 +70,7 @@ def words(problem: TlsProblem, host: str, names: Sequence[str] = ()) -> str:
     return f"has a certificate for {', '.join(names) or 'another name'}, not for {host}"
 
 
-def _said(error: BaseException | None) -> str:
+def _describe(error: BaseException | None) -> str:
     """The texts of an error and of what caused it."""
     told = []
     while error is not None:
