@@ -116,22 +116,43 @@ class JsonLines(logging.Formatter):
         if record.exc_text:
             line["exception"] = record.exc_text
         try:
-            return orjson.dumps(line, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
-        except TypeError:  # text that is not Unicode, a number beyond 64 bits: say it in ASCII
-            plain = {name: ascii(value) for name, value in line.items()}
-            return orjson.dumps(plain).decode()
+            return _json(line)
+        except TypeError:
+            return _json({_writable(name): _writable(value) for name, value in line.items()})
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _writable(value: Any) -> Any:
+    """A value as it is, or in ASCII where JSON cannot have it: text that is not Unicode, a number beyond 64 bits."""
+    try:
+        _json(value)
+    except TypeError:
+        return ascii(value)
+    return value
 
 
 class TextLines(logging.Formatter):
-    """One line of text: time, level, logger, message, fields as name=value; a traceback follows on lines of its own."""
+    """One line of text: time, level, logger, message, fields as name=value; a traceback follows, indented."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
         fields = "".join(f" {name}={_value(value)}" for name, value in _fields(record).items())
         words = f"{_time(record)} {record.levelname:<7} {record.name}: {record.getMessage()}{fields}"
         # A line break in what a stranger sent must not look like a line of ours.
-        line = printable(words, kept="", shown=lambda char: char.encode("unicode_escape").decode())
-        return f"{line}\n{record.exc_text}" if record.exc_text else line
+        line = _escape(words)
+        return "\n".join((line, *map(_indent, record.exc_text.split("\n")))) if record.exc_text else line
+
+
+def _escape(text: str) -> str:
+    return printable(text, kept="", shown=lambda char: char.encode("unicode_escape").decode())
+
+
+def _indent(line: str) -> str:
+    """A line of a traceback: the text of an error may have line breaks, and what a stranger sent."""
+    return f"  {_escape(line)}"
 
 
 def _value(value: object) -> object:

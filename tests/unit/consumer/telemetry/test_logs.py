@@ -69,7 +69,7 @@ def test_an_exception_is_part_of_its_line() -> None:
     error, said = ValueError("broken: amqp://guest:geheim@host/"), "ValueError: broken: amqp://guest:***@host/"
     found = line("failed", error=error)
     assert (found["message"], found["exception"]) == ("failed", said)
-    assert written("text", "failed", error=error).endswith(f": failed\n{said}\n")
+    assert written("text", "failed", error=error).endswith(f": failed\n  {said}\n")
 
 
 @for_each(logs.LEVELS)
