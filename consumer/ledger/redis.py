@@ -112,9 +112,10 @@ class RedisStore:
             both.hmget(name, "deadline", "since", "trace", "extended")
             both.pttl(name)
             (deadline, since, trace, extended), left = await both.execute()
-        if deadline is None:
+        try:
+            return ActivationRow(key, int(deadline), int(since), trace.decode(), int(extended), now + left / 1000)
+        except (TypeError, ValueError, AttributeError):  # there is none, or one that no service wrote
             return None
-        return ActivationRow(key, int(deadline), int(since), trace.decode(), int(extended), now + left / 1000)
 
     async def renew(self) -> None:
         """See `Store.renew`."""

@@ -94,6 +94,10 @@ async def test_an_entry_that_no_service_wrote_stops_nobody(place: Database) -> N
             assert (await ledger.claim(named("a"), DIGEST)).state is State.ORPHANED, owner
             assert await ledger.look(named("a")), owner
             assert ledger.problem is None
+        for fields in ({"deadline": "soon", "since": 1, "trace": "", "extended": 1}, {"deadline": 1}):
+            await client.hset(f"{scripts.ACTIVATION}7", mapping=fields)
+            assert await ledger.newest_activation(7) is None, fields
+            await client.delete(f"{scripts.ACTIVATION}7")
 
 
 async def test_no_password_is_told(tmp_path: Path) -> None:
