@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tests.fuzz.targets.addresses import ADDRESS
 from tests.fuzz.targets.envelope import ENVELOPE
 from tests.fuzz.targets.files import COMPONENT, JOB_TYPES, POLICY, SETTINGS
 from tests.fuzz.targets.frames import FRAMES
@@ -12,6 +13,7 @@ from tests.fuzz.targets.headers import HEADERS
 from tests.fuzz.targets.jobs import ANSWER, ID
 from tests.fuzz.targets.ledger import RECORD, ROW
 from tests.fuzz.targets.letters import LETTER, REPLY
+from tests.fuzz.targets.logs import LOG
 from tests.fuzz.targets.properties import PROPERTIES
 from tests.fuzz.targets.texts import CONTENTS, DURATION, FIELD
 
@@ -21,7 +23,7 @@ TARGETS: Final = {
     target.name: target
     for target in (
         ENVELOPE, FIELD, CONTENTS, DURATION, PROPERTIES, HEADERS, FRAMES, GATEWAY, CAMUNDA7, COMPONENT, POLICY,
-        JOB_TYPES, SETTINGS, RECORD, ROW, ANSWER, ID, LETTER, REPLY,
+        ADDRESS, JOB_TYPES, SETTINGS, RECORD, ROW, ANSWER, ID, LETTER, REPLY, LOG,
     )
 }  # fmt: skip
 """By name: what comes from callers, brokers, engines, operators, ledgers and workers."""
