@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from consumer.camunda7 import failures as camunda7
 from consumer.config import Zeebe
+from consumer.core import foreign_text
 from consumer.zeebe import failures, hints
 from consumer.zeebe.protocol import since
 from tests.fuzz.inputs import joined, number, parts, text
@@ -19,9 +20,11 @@ from zeebe_amqp.reply import Reply
 __all__ = ["CAMUNDA7", "GATEWAY", "check_error"]
 
 CODES = tuple(Code)
-LIMIT = 4 * failures.TEXT_LIMIT
+LIMIT = 4 * foreign_text.TEXT_LIMIT
 """Bytes of what an error says in other people's words."""
 ZEEBE = Zeebe()
+HOSTS = ("10.11.12.13", "gw-7.internal", "fd00:1:2::9", "broker-1")
+"""Of the engine's machines, with a port."""
 
 
 def check_error(error: CommandError, limit: int = LIMIT) -> None:
@@ -50,9 +53,21 @@ def read_gateway(data: bytes) -> None:
         error = failures.error(failure, attempts=2, unsure=unsure)
         assert error.code is failure.code
         check_error(error)
+    names_no_host(code, words)
     failures.partition(words)
     since.parse.__wrapped__(words)
     assert len(hints.hint(words, ZEEBE)) < 1000
+
+
+def names_no_host(code: Code, words: str) -> None:
+    """The engine's rejection is told whole and so is what is quoted, which is a caller's; nothing else names a host."""
+    if "'" in words or '"' in words:
+        return
+    host = HOSTS[len(words) % len(HOSTS)]
+    address = f"[{host}]:26500" if "::" in host else f"{host}:26500"
+    for said in (f"{words} {address}", f"{address} {words}"):
+        assert host not in failures.error(failures.Failure.of(code, said)).message, said
+        assert host not in foreign_text.redact(said)
 
 
 def read_camunda7(data: bytes) -> None:
