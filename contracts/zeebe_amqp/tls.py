@@ -59,8 +59,8 @@ _WORDS: Final = (
 
 def problem_of(error: BaseException | str) -> TlsProblem | None:
     """What the error of a connection, or its text, says of TLS; None when it is about something else."""
-    text = error if isinstance(error, str) else _describe(error)
-    return next((problem for said, problem in _WORDS if said in text), None)
+    text = error if isinstance(error, str) else _texts(error)
+    return next((problem for fragment, problem in _WORDS if fragment in text), None)
 
 
 def words(problem: TlsProblem, host: str, names: Sequence[str] = ()) -> str:
@@ -70,7 +70,7 @@ def words(problem: TlsProblem, host: str, names: Sequence[str] = ()) -> str:
     return f"has a certificate for {', '.join(names) or 'another name'}, not for {host}"
 
 
-def _describe(error: BaseException | None) -> str:
+def _texts(error: BaseException | None) -> str:
     """The texts of an error and of what caused it."""
     told = []
     while error is not None:
@@ -116,12 +116,18 @@ async def other_names(host: str, port: int, checking: Callable[[], ssl.SSLContex
         checking: makes what checks the server; all but its name is checked here, too.
     """
     try:
-        made = await asyncio.to_thread(checking)
-        made.check_hostname = False
-        found = await _shake_hands(host, port, made)
-    except (OSError, TimeoutError):
+        found = await _shake_hands(host, port, _whatever_its_name(await asyncio.to_thread(checking)))
+    except (OSError, TimeoutError, ValueError):
         return ()
     return tuple(str(name) for _, name in found.get("subjectAltName", ()))
+
+
+def _whatever_its_name(checking: ssl.SSLContext) -> ssl.SSLContext:
+    """What trusts the same authorities, and takes any name; what checks is used by others, and stays as it is."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.check_hostname = False
+    made.load_verify_locations(cadata=b"".join(checking.get_ca_certs(binary_form=True)))
+    return made
 
 
 async def look(

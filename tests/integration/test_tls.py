@@ -37,6 +37,7 @@ from tests.unit.consumer.zeebe.samples import CREATE, send
 from tests.unit.contracts.cli.program import ended
 from zeebe_amqp import Client, Unavailable
 from zeebe_amqp.errors import Code, CommandError, Outcome
+from zeebe_amqp.tls import context
 
 NOWHERE = "127.0.0.1:1"
 EXPIRED = "has a certificate that has expired"
@@ -147,6 +148,17 @@ async def test_the_client_and_the_command_line_say_what_is_wrong_with_tls_to_the
         assert (told.code, cause in told.err) == (UNAVAILABLE, True), told.err
 
     await check_each(BROKER, names)
+
+
+async def test_a_context_of_the_caller_s_own_checks_every_connection(
+    listeners: dict[str, int], certificates: Certificates
+) -> None:
+    """Also after the one that was looked at closer."""
+    own = context(certificates.path("authority.pem"))
+    for _ in range(2):
+        with pytest.raises(Unavailable, match=MISNAMED):
+            async with Client(address("amqps", listeners["misnamed"]), tls=own):
+                pass
 
 
 async def test_with_the_right_certificates_everyone_connects_to_the_broker(

@@ -62,6 +62,10 @@ async def test_names_are_shown_only_of_a_server_that_is_trusted(certificates: Ce
         assert await other_names(*place, trusting) == (OTHER_NAME,)
         assert await other_names(*place, partial(context, certificates.path("stranger.pem"))) == ()
         assert await other_names(*place, partial(context, certificates.path("no.pem"))) == ()
+        assert await other_names(*place, lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)) == ()
+        used = trusting()
+        assert await other_names(*place, lambda: used) == (OTHER_NAME,)
+        assert (used.check_hostname, used.verify_mode) == (True, ssl.CERT_REQUIRED), "whoever uses it checks as before"
         assert await look(*place, trusting) is TlsProblem.OTHER_NAME
         assert await look(*place, trusting, OTHER_NAME) is None
         assert await speaks_tls(*place)

@@ -174,6 +174,20 @@ async def test_whatever_fails_is_told_and_asked_again_after_a_pause(
     assert await token.authorization(5) == "Bearer token-2"
 
 
+async def test_a_page_for_plaintext_at_a_port_for_tls_is_no_refusal(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some servers answer 400 in plaintext there; what is wrong is the URL, not the secret."""
+    monkeypatch.setattr(credentials, "speaks_tls", AsyncMock(return_value=True))
+    told = await failure(
+        authority, web.Response(status=400, text="<html>The plain HTTP request was sent to HTTPS port")
+    )
+    assert "the authorization server speaks TLS" in told.text
+    assert (told.code, told.kind) == (Code.UNAVAILABLE, FailureKind.UNREACHABLE)
+    told = await failure(authority, web.json_response({"error": "invalid_client"}, status=400))
+    assert told.code is Code.UNAUTHENTICATED
+
+
 async def test_a_slow_authority_is_an_outage(authority: Authority, token: Token, monkeypatch: Any) -> None:
     monkeypatch.setattr(credentials, "FETCH_TIMEOUT", 0.05)
     authority.answering.clear()

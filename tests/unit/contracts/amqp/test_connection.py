@@ -124,6 +124,11 @@ async def test_what_is_advised_when_a_broker_is_not_reached_fits_the_cause(monke
         await check_each(cases, is_advised)
 
 
+async def test_files_of_an_address_that_cannot_be_used_are_named() -> None:
+    with pytest.raises(ConnectionError, match=r"\Acafile of the address cannot be used \(.*No such file"):
+        await connect("amqps://127.0.0.1:1?cafile=/nowhere.pem", "test")
+
+
 async def test_a_real_cancellation_passes() -> None:
     async def wait() -> None:
         with translated_errors():
