@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 from unittest.mock import AsyncMock, Mock
 
@@ -12,7 +13,7 @@ from consumer.core.delivery import Delivery
 from consumer.core.message import Message
 from consumer.pipeline.ending import Ending
 from consumer.pipeline.publishing import PublishFailed, Refused
-from consumer.pipeline.refused_replies import MAX_NOTED, MAX_PER_QUEUE
+from consumer.pipeline.refused_replies import MAX_NOTED, MAX_PER_QUEUE, RefusedReplies
 from tests.unit.consumer.deliveries import FakeDelivery, QuickClock
 from tests.unit.consumer.workers import Bench, FakePublisher, refusable, settled, until
 
@@ -125,6 +126,19 @@ def test_the_queues_that_are_remembered_are_bounded() -> None:
         refused.record_try(to(f"{number}"), "nothing is confirmed")
     assert refused.stuck(to("0")) is None
     assert refused.stuck(to("1")) is not None
+
+
+def test_with_addresses_of_their_own_two_users_may_name_the_same_queue() -> None:
+    def address(message: Message) -> tuple[str | None, str | None]:
+        return message.user_id, message.reply_to
+
+    refused = RefusedReplies(lambda: 99, 1, address)
+    ann, bob = (Message(b"", reply_to="q", user_id=user) for user in ("ann", "bob"))
+    refused.record_try(ann, "nothing is confirmed")
+    assert (refused.stuck(ann), refused.stuck(bob)) == ("nothing is confirmed", None)
+    with ExitStack() as waiting:
+        assert [waiting.enter_context(refused.waiting(ann)) for _ in range(MAX_PER_QUEUE + 1)][-1] is False
+        assert waiting.enter_context(refused.waiting(bob)) is True
 
 
 async def test_stopping_gives_back_what_is_known_and_drops_what_would_rerun(bench: Bench, publish: AsyncMock) -> None:
