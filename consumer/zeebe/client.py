@@ -29,7 +29,7 @@ from consumer.zeebe.polls import Poll, Polls, ResponseStream
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from consumer.zeebe.retries import Retries
 from consumer.zeebe.rpcs import METHODS
-from consumer.zeebe.tls import cause
+from consumer.zeebe.tls import name_cause
 from consumer.zeebe.topology_cache import TopologyCache
 from zeebe_amqp.cancellation import being_cancelled
 from zeebe_amqp.commands import Topology
@@ -327,9 +327,7 @@ class ZeebeEngine:
     ) -> Failure:
         """What it means that an attempt ended so; a cancellation of the task is raised on."""
         if isinstance(error, grpc.aio.AioRpcError):
-            failure = Failure.of(error.code().name, error.details() or "")
-            if failure.kind is FailureKind.UNREACHABLE and (told := cause(failure.text, self._zeebe)):
-                failure.text += f"; {told}"
+            failure = name_cause(Failure.of(error.code().name, error.details() or ""), self._zeebe)
             return self._own_ending(failure, outgoing, end)
         # grpc cancels whoever waits when its channel is closed; that is no cancellation of the task.
         if being_cancelled() or not (self._closed or connection.is_orphaned):

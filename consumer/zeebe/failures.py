@@ -254,6 +254,10 @@ class Failure(Exception):
             return _foreign(text, rule.kind)
         return cls(Code(status), text, rule.kind, told=_told(text, rule))
 
+    def add(self, words: str) -> None:
+        """Say something more, to callers as well."""
+        self.text, self.told = f"{self.text}; {words}", f"{self.told}; {words}"
+
     def reword(self, words: str) -> None:
         """Say it in words of our own."""
         self.text = self.told = words

@@ -9,9 +9,10 @@ from types import MappingProxyType
 from typing import Final
 
 from consumer.config import Zeebe
+from consumer.zeebe.failures import Failure, FailureKind
 from zeebe_amqp.tls import TlsProblem, context, look, other_names, problem_of, speaks_tls
 
-__all__ = ["CLOSED", "advice", "cause", "look_closer"]
+__all__ = ["CLOSED", "advice", "look_closer", "name_cause"]
 
 CLOSED: Final = "Socket closed"
 """All that C-core says when the server ends a connection without a word."""
@@ -36,8 +37,15 @@ _ADVICE: Final[Mapping[TlsProblem, str]] = MappingProxyType(
 )
 
 
-def cause(text: str, zeebe: Zeebe) -> str:
-    """What TLS has to do with a gateway that is not reached, by C-core's text; empty when it has nothing to do."""
+def name_cause(failure: Failure, zeebe: Zeebe) -> Failure:
+    """The failure; that of a gateway which was not reached says what TLS has to do with it, if it has, to all."""
+    if failure.kind is FailureKind.UNREACHABLE and (told := _cause(failure.text, zeebe)):
+        failure.add(told)
+    return failure
+
+
+def _cause(text: str, zeebe: Zeebe) -> str:
+    """What it has to do with it, by C-core's text; empty when it has nothing to do."""
     problem = problem_of(text)
     if problem is not None:
         return f"the gateway {problem.value}"
