@@ -22,7 +22,7 @@ from aiohttp import web
 from consumer.check import check
 from consumer.config import Amqp, OAuth, Settings, Zeebe
 from consumer.rabbitmq import Broker
-from consumer.zeebe import ZeebeEngine, credentials
+from consumer.zeebe import ZeebeEngine, client, credentials
 from consumer.zeebe.examination import ask_gateway
 from consumer.zeebe.hints import add_hint
 from scripts.process import free_port
@@ -32,10 +32,11 @@ from tests.certificates import OTHER_NAME, Certificates
 from tests.fakes.gateway import FakeGateway
 from tests.integration.broker_control import evaluate
 from tests.integration.cli import UNAVAILABLE
-from tests.integration.service import eventually
+from tests.integration.service import TIMEOUT, eventually
 from tests.unit.consumer.zeebe.samples import CREATE, send
 from tests.unit.contracts.cli.program import ended
-from zeebe_amqp import Client, Unavailable
+from zeebe_amqp import Client, Unavailable, tls
+from zeebe_amqp.amqp import connection
 from zeebe_amqp.errors import Code, CommandError, Outcome
 from zeebe_amqp.tls import context
 
@@ -52,6 +53,19 @@ WANTED, UNKNOWN, OVER = "wants a client certificate", "its authority is unknown 
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """Those of this file."""
     return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(autouse=True)
+def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here waits for a limit: whatever is asked ends by what the server does."""
+    for module, names in (
+        (tls, ("LOOK_TIMEOUT", "ALERT_TIMEOUT")),
+        (connection, ("CONNECT_TIMEOUT",)),
+        (client, ("PROBE_TIMEOUT",)),
+        (credentials, ("FETCH_TIMEOUT",)),
+    ):
+        for name in names:
+            monkeypatch.setattr(module, name, TIMEOUT)
 
 
 @dataclass(frozen=True)
@@ -286,17 +300,19 @@ TOKENS = {
 
 
 @asynccontextmanager
-async def issuing(certificates: Certificates, name: str | None) -> AsyncIterator[int]:
-    """A server of tokens; its port."""
+async def issuing(certificates: Certificates, name: str | None) -> AsyncIterator[tuple[int, list[str]]]:
+    """A server of tokens; its port, and the paths that it was asked for."""
+    asked: list[str] = []
 
-    async def answer(_: web.BaseRequest) -> web.Response:
+    async def answer(request: web.BaseRequest) -> web.Response:
+        asked.append(request.path)
         return web.json_response({"access_token": "token"})
 
     runner = web.ServerRunner(web.Server(answer))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificates.server(name) if name else None).start()
     try:
-        yield runner.addresses[0][1]
+        yield runner.addresses[0][1], asked
     finally:
         await runner.cleanup()
 
@@ -307,10 +323,11 @@ async def test_callers_and_operators_learn_what_is_wrong_with_tls_to_the_server_
     async def names(scheme: str, name: str | None, ca: str, cause: str, more: str) -> None:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificates.path(ca)))
         caplog.clear()
-        async with FakeGateway() as gateway, issuing(certificates, name) as port:
+        async with FakeGateway() as gateway, issuing(certificates, name) as (port, asked):
             oauth = OAuth("worker", "secret", f"{scheme}://127.0.0.1:{port}/token", "audience")
             of_caller, of_operator, found = await told(of_gateway(gateway, certificates, None, credentials=oauth))
             assert gateway.requests == []
+            assert asked == [], "nobody gets the secret"
         logged = [record.getMessage() for record in caplog.records if record.name == credentials.__name__]
         for text in (of_caller.message, of_operator, found, logged[0]):
             assert "ZEEBE_AUTHORIZATION_SERVER_URL: the authorization server" in text
@@ -324,7 +341,8 @@ async def test_a_token_comes_over_tls_that_is_right(
     certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.path("authority.pem")))
-    async with issuing(certificates, "good") as port:
+    async with issuing(certificates, "good") as (port, asked):
         token = credentials.Token(OAuth("worker", "secret", f"https://127.0.0.1:{port}/token", "audience"))
         assert await token.authorization(30) == "Bearer token"
         await token.close()
+        assert asked == ["/token"]

@@ -54,7 +54,10 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
-async def test_names_are_shown_only_of_a_server_that_is_trusted(certificates: Certificates) -> None:
+async def test_names_are_shown_only_of_a_server_that_is_trusted(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "ALERT_TIMEOUT", 0.01)
     trusting = partial(context, certificates.path("authority.pem"))
     shown = certificates.server("misnamed")
     async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=shown) as server:
