@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from tests.untraced import untraced
 
 REGRESSIONS = Path(__file__).parents[1] / "fuzz" / "regressions"
 """Every input that once broke a promise, by target."""
+RESULTS = REGRESSIONS.with_name("results.json")
+PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 INPUTS = 1_500
 """Inputs of each target, times its share."""
 TRIES = 40
@@ -25,6 +28,17 @@ def test_what_once_broke_a_promise_does_not_any_more() -> None:
     found = sorted(REGRESSIONS.glob("*/*"))
     check_all({f"{each.parent.name}/{each.name}": (each,) for each in found}, replay)
     assert {each.parent.name for each in found} <= TARGETS.keys()
+
+
+def test_the_page_says_what_was_measured() -> None:
+    found = json.loads(RESULTS.read_text())
+    assert {each["target"] for each in found["targets"]} == TARGETS.keys()
+    assert not any(each["failures"] for each in found["targets"])
+    total = sum(each["executions"] for each in found["targets"])
+    assert total >= 1_000_000
+    said = f"`make fuzz` runs {total:,} inputs through everything that reads foreign bytes"
+    assert said in PAGE.read_text()
+    assert f"On {found['date']} (" in PAGE.read_text().partition(said)[2][:200]
 
 
 def replay(path: Path) -> None:

@@ -39,7 +39,8 @@ def read(data: bytes) -> None:
     assert values == {name: found.get(name) for name in values} or has_nan(values)
     assert repr(found) == f"Headers({values})"
     check_trace(well_formed(found))
-    agrees_with_library(data, values)
+    if len(values) == len(found._places):  # the library reads lists behind their end, and what comes then otherwise
+        agrees_with_library(data, values)
     writable = {name: each for name, each in values.items() if encoded_size(name, each) is not None}
     for name, value in writable.items():
         assert len(name.encode()) <= MAX_NAME
@@ -84,14 +85,14 @@ def has_nan(value: Any) -> bool:
 
 
 def agrees_with_library(data: bytes, values: dict[str, Any]) -> None:
-    """What we read, the library reads as we do. It takes the square of the time, and lists may end behind their end."""
+    """What the library can read, it reads as we do. It takes the square of the time."""
     if len(data) > 4096:
         return
     try:
         size, theirs = decode.field_table(struct.pack(">I", len(data)) + data)
     except Exception:  # it raises whatever it trips over
         return
-    if size == len(data) + 4 and values.keys() == theirs.keys() and not has_nan(theirs):
+    if size == len(data) + 4 and not has_nan(theirs):
         assert values == theirs, (values, theirs)
 
 

@@ -130,4 +130,4 @@ WORDS = (
     short(b"deadline") + b"l",
 )  # fmt: skip
 
-PROPERTIES = Target("properties", read, seeds, WORDS, share=2)
+PROPERTIES = Target("properties", read, seeds, WORDS, share=1)
