@@ -18,7 +18,7 @@ export OP DATA TAG BROKER BROKER_NEWER
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv servers test-servers camunda7 tools demo up down status env call test browser-test test-engine check unit unit-all mutants lint format types layers proto proto-check lock lock-brokers reference asyncapi-check licences sbom advisories dist bench bench-peers bench-jobs bench-where bench-replicas bench-ledger bench-memory bench-page faults fuzz simulate soak rolling docs clean chart dashboard outage rights strict fetched
+.PHONY: help venv servers test-servers camunda7 tools demo up down status env call test browser-test test-engine check unit unit-all mutants lint format types layers proto proto-check lock lock-brokers lock-maven images reference asyncapi-check licences sbom advisories dist bench bench-peers bench-jobs bench-where bench-replicas bench-ledger bench-memory bench-page faults fuzz simulate soak rolling docs clean chart dashboard outage rights strict fetched
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -163,6 +163,12 @@ lock: venv ## write the lock files anew (UPGRADE=--upgrade for newer versions)
 
 lock-brokers: venv ## write down anew which packages a newer RabbitMQ is made of, with their hashes
 	@$(RUN) -m scripts.rabbitmq_lock
+
+images: venv ## pin the container images by their digests, as the registry has them today; needs Docker
+	@$(RUN) -m scripts.images
+
+lock-maven: servers ## write down anew every file that Maven fetches, with its hash (ADD=--add keeps those of other Mavens)
+	@$(RUN) -m scripts.maven_lock $(ADD)
 
 reference: venv ## make the pages of operations, settings, command line and monitoring, and the AsyncAPI document anew from the code
 	@$(RUN) -m scripts.reference

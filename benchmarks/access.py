@@ -95,7 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=20_000, help="calls in a round, of writes a tenth; %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="default %(default)s")
-    parser.add_argument("--directory", type=Path, default=Path(tempfile.gettempdir()), help="default %(default)s")
+    parser.add_argument("--directory", type=Path, help="default: where temporary files are")
     options = parser.parse_args()
     table = Table("µs each", "processor", "all time")
     with tempfile.TemporaryDirectory(dir=options.directory) as folder:

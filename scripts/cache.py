@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,19 +18,43 @@ IN_MEMORY_VERSION = "8.8.21"
 JAVA_OLDEST = 21
 
 PROGRAM_JAR = "program.jar"
+MAVEN_LOCK = Path(__file__).resolve().parent.parent / "requirements" / "maven.lock"
+"""Every file that Maven may fetch, with its SHA-256."""
 IN_MEMORY_SOURCE = Path(__file__).parent / "ZeebeInMemory.java"
 
 
 def folder() -> Path:
-    """The cache folder: `ZEEBE_AMQP_CACHE`, else `~/.cache/zeebe-amqp`, which every clone of this user shares."""
+    """The cache folder: `ZEEBE_AMQP_CACHE`, else `~/.cache/zeebe-amqp`, which every clone of this user shares.
+
+    It need not exist.
+
+    Raises:
+        ServerError: others could put programs there, which would be run.
+    """
     given = os.environ.get("ZEEBE_AMQP_CACHE")
-    return Path(given).resolve() if given else Path.home() / ".cache" / "zeebe-amqp"
+    found = Path(given).resolve() if given else Path.home() / ".cache" / "zeebe-amqp"
+    if found.exists():
+        about = found.stat()
+        if about.st_uid != os.geteuid() or about.st_mode & stat.S_IWOTH:
+            raise ServerError(f"the cache {found} belongs to somebody else, or everybody may write to it: remove it")
+    return found
+
+
+def key(*files: Path) -> str:
+    """What the name of a folder ends with whose content these files determine."""
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+def digest(file: Path) -> str:
+    """The SHA-256 of a file."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 @contextmanager
 def workspace() -> Iterator[Path]:
     """A folder for a download on the same disk as the cache, so that its result can be renamed into place."""
-    folder().mkdir(parents=True, exist_ok=True)
+    folder().mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="download-", dir=folder()) as name:
         yield Path(name)
 
@@ -42,14 +67,13 @@ def publish(source: Path, target: Path) -> None:
 
 def in_memory_libraries() -> Path:
     """The folder for the in-memory engine's libraries; it need not exist."""
-    return folder() / f"zeebe-in-memory-{IN_MEMORY_VERSION}"
+    return folder() / f"zeebe-in-memory-{IN_MEMORY_VERSION}-{key(MAVEN_LOCK)}"
 
 
 def in_memory_program() -> Path:
     """The folder for our compiled program around that engine; it need not exist."""
     # A changed program gets another folder: clones of different ages share the cache.
-    source = hashlib.sha256(IN_MEMORY_SOURCE.read_bytes()).hexdigest()[:12]
-    return folder() / f"zeebe-in-memory-{IN_MEMORY_VERSION}-{source}-jar"
+    return folder() / f"zeebe-in-memory-{IN_MEMORY_VERSION}-{key(IN_MEMORY_SOURCE, MAVEN_LOCK)}-jar"
 
 
 def in_memory_classes() -> Path:

@@ -27,8 +27,7 @@ PROGRAMS = [("jq", "jq")]
 
 def java_home(project: Path = JAVA) -> Path:
     """The folder of programs in Java; a change of their sources has another one. It need not exist."""
-    sources = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(project.glob("*.*")))).hexdigest()
-    return cache.folder() / f"caller-{project.name}-{sources[:12]}"
+    return cache.folder() / f"caller-{project.name}-{cache.key(*sorted(project.glob('*.*')), cache.MAVEN_LOCK)}"
 
 
 def java(program: str = "Caller", project: Path = JAVA) -> list[str]:

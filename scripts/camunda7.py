@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 import urllib.error
@@ -25,8 +24,7 @@ ADMINISTRATOR = ("demo", "demo")
 
 def home() -> Path:
     """The folder of the engine's jars and class; a change of either source has another one."""
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(SOURCES.iterdir())))
-    return cache.folder() / f"camunda7-{digest.hexdigest()[:12]}"
+    return cache.folder() / f"camunda7-{cache.key(*sorted(SOURCES.iterdir()), cache.MAVEN_LOCK)}"
 
 
 def ensure() -> Path:

@@ -1,19 +1,27 @@
-"""Files from the Maven repository, fetched by the Maven that is installed: its settings and mirrors hold."""
+"""Files from the Maven repository, fetched by the Maven that is installed: its settings and mirrors hold.
+
+Everything that it fetches, its own plugin included, is in a folder of the cache and in `requirements/maven.lock` by its
+SHA-256: Maven itself compares only what the same server says. `python -m scripts.maven_lock` writes the lock.
+"""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Protocol, TextIO
 
-from scripts import packages, transfer
+from scripts import cache, packages, transfer
 from scripts.process import ServerError
 
-REPOSITORY = Path.home() / ".m2" / "repository"
-"""Where Maven keeps what it has downloaded, unless its settings say otherwise."""
+TAKING = ContextVar("taking", default=False)
+"""Whether anything is taken, see `unlocked`."""
 PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:2.8"
 
 
@@ -26,9 +34,11 @@ def fetch(artifact: str, target: Path, size: int = 0) -> Path:
         ServerError: Maven is missing or failed; with what it printed.
     """
     goal = [f"{PLUGIN}:copy", f"-Dartifact={artifact}", "-Dmdep.useBaseVersion=true"]
-    run([*goal, f"-DoutputDirectory={target}"], target, Progress(artifact, size), [partial_folder(artifact), target])
     _, name, version, kind = artifact.split(":")
-    return target / f"{name}-{version}.{kind}"
+    growing = [partial_folder(artifact), target]
+    run([*goal, f"-DoutputDirectory={target}"], target, Progress(artifact, size), growing)
+    check([copied := target / f"{name}-{version}.{kind}"])
+    return copied
 
 
 PROJECT = """\
@@ -52,7 +62,8 @@ def fetch_all(artifact: str, target: Path) -> list[Path]:
     project.write_text(PROJECT.format(*artifact.split(":")))
     goal = [f"{PLUGIN}:copy-dependencies", f"-DoutputDirectory={target}"]
     run(goal, project.parent, Progress(f"{artifact} and what it needs", 0), [target])
-    return sorted(target.iterdir())
+    check(found := sorted(target.iterdir()))
+    return found
 
 
 def fetch_dependencies(project: Path, target: Path) -> None:
@@ -63,17 +74,19 @@ def fetch_dependencies(project: Path, target: Path) -> None:
     """
     goal = [f"{PLUGIN}:copy-dependencies", "-f", str(project), "-DincludeScope=runtime", f"-DoutputDirectory={target}"]
     run(goal, target, Progress(f"what {project} needs", 0), [target])
+    check(sorted(target.iterdir()))
 
 
 def run(arguments: list[str], folder: Path, progress: Progress, growing: list[Path]) -> None:
     """Run Maven in a folder, which holds its project, if any, and report while files in the `growing` folders grow.
 
     Raises:
-        ServerError: Maven is missing or failed; with what it printed.
+        ServerError: Maven is missing or failed, with what it printed; or it fetched something that is not in the lock.
     """
     packages.ensure([("mvn", "maven")])
-    command = ["mvn", "-B", "-Dstyle.color=never", "-q", *arguments]
-    with transfer.told(progress.what, lambda: transfer.size(REPOSITORY)), tempfile.TemporaryFile("w+") as output:
+    check_repository()
+    command = ["mvn", "-B", "-Dstyle.color=never", "-q", "-C", f"-Dmaven.repo.local={repository()}", *arguments]
+    with transfer.told(progress.what, lambda: transfer.size(repository())), tempfile.TemporaryFile("w+") as output:
         download = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=folder
         )
@@ -82,12 +95,72 @@ def run(arguments: list[str], folder: Path, progress: Progress, growing: list[Pa
         if download.returncode:
             output.seek(0)
             raise ServerError(f"Maven failed with {' '.join(arguments)}:\n{output.read()[-3000:]}")
+    check_repository()
+
+
+def repository() -> Path:
+    """Where Maven keeps what it has downloaded for us; it need not exist."""
+    return cache.folder() / "maven"
 
 
 def partial_folder(artifact: str) -> Path:
-    """Where Maven keeps the file while it downloads it, unless its settings say otherwise."""
+    """Where Maven keeps the file while it downloads it."""
     group, name, version, _ = artifact.split(":")
-    return REPOSITORY.joinpath(*group.split("."), name, version)
+    return repository().joinpath(*group.split("."), name, version)
+
+
+def locked() -> dict[str, str]:
+    """The SHA-256 of every file that may come, by its path in the repository."""
+    return dict(re.findall(r"^(\S+) sha256:(\w{64})$", cache.MAVEN_LOCK.read_text(), re.MULTILINE))
+
+
+def artefacts() -> dict[str, Path]:
+    """The files of artefacts in the repository, by their paths there; without what Maven notes about them."""
+    files = (file for pattern in ("*.pom", "*.jar", "*.zip") for file in repository().rglob(pattern))
+    return {str(file.relative_to(repository())): file for file in sorted(files)}
+
+
+@contextmanager
+def unlocked() -> Iterator[None]:
+    """For the block, everything that comes is taken: it is about to be locked."""
+    before = TAKING.set(True)
+    try:
+        yield
+    finally:
+        TAKING.reset(before)
+
+
+def check_repository() -> None:
+    """Compare everything in the repository with the lock, and remove what differs.
+
+    Raises:
+        ServerError: something differs, or is not in the lock.
+    """
+    if TAKING.get():
+        return
+    known = locked()
+    wrong = {path: file for path, file in artefacts().items() if known.get(path) != cache.digest(file)}
+    for file in wrong.values():
+        file.unlink()
+    if wrong:
+        raise ServerError(
+            f"{', '.join(wrong)}: fetched, not the file of {cache.MAVEN_LOCK.name}, and removed again. Where another "
+            "Maven needs other files, or versions have changed: `make lock-maven`"
+        )
+
+
+def check(files: list[Path]) -> None:
+    """Compare copies of artefacts with the lock.
+
+    Raises:
+        ServerError: one differs from all that are locked under its name.
+    """
+    if TAKING.get():
+        return
+    known = {(Path(path).name, digest) for path, digest in locked().items()}
+    wrong = [file.name for file in files if (file.name, cache.digest(file)) not in known]
+    if wrong:
+        raise ServerError(f"{', '.join(wrong)}: not the files of {cache.MAVEN_LOCK.name}")
 
 
 class Download(Protocol):

@@ -8,13 +8,13 @@ import random
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TextIO
 
 from scripts import guard
 
@@ -52,13 +52,31 @@ def is_free(port: int) -> bool:
 
 def next_port() -> int:
     """The port after the one that a process of this user was given last, whether it is free or not."""
-    with (Path(tempfile.gettempdir()) / f"zeebe-amqp-port-{os.getuid()}").open("a+") as counter:
+    with open_own(Path.home() / ".cache" / "zeebe-amqp-port") as counter:
         fcntl.flock(counter, fcntl.LOCK_EX)  # until it is closed
-        counter.seek(0)
         given = int(counter.read() or random.randrange(len(PORTS)))
-        counter.truncate(0)
+        counter.seek(0)
+        counter.truncate()
         counter.write(str((given + 1) % len(PORTS)))
     return PORTS[given]
+
+
+def open_own(path: Path) -> TextIO:
+    """A file to read and write that is made when missing, and that nobody else can put in our way.
+
+    Raises:
+        ServerError: it is a link, or belongs to somebody else.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ServerError(f"{path} cannot be opened ({error.strerror}): remove it") from error
+    about = os.fstat(file)
+    if about.st_uid != os.geteuid() or about.st_nlink != 1 or not stat.S_ISREG(about.st_mode):
+        os.close(file)
+        raise ServerError(f"{path} is no file of this user alone: remove it")
+    return os.fdopen(file, "r+")
 
 
 def tail(log: Path, lines: int = 20) -> str:

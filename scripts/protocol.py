@@ -25,11 +25,10 @@ TARGET = Path(__file__).resolve().parent.parent / "consumer" / "zeebe" / "protoc
 
 def published() -> Path:
     """The folder of the cache with the published protocol file, downloaded when it is missing."""
-    folder = cache.folder() / f"protocol-{VERSION}"
+    folder = cache.folder() / f"protocol-{VERSION}-{cache.key(cache.MAVEN_LOCK)}"
     if not (folder / SOURCE).exists():
-        cache.folder().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="download-", dir=cache.folder()) as work:
-            jar = maven.fetch(ARTIFACT, Path(work))
+        with cache.workspace() as work:
+            jar = maven.fetch(ARTIFACT, work)
             folder.mkdir(exist_ok=True)
             with zipfile.ZipFile(jar) as packed:
                 Path(packed.extract(SOURCE, work)).rename(folder / SOURCE)

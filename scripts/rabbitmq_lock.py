@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from scripts.cache import digest
 from scripts.process import ServerError
 from scripts.rabbitmq_release import NEWER, ROOT, Unpacked, mirrors
-from scripts.servers import digest
 
 NEEDED = ("rabbitmq-server", "bash", "coreutils", "sed", "grep", "gawk", "util-linux", "procps")
 UNUSED = re.compile(

@@ -111,14 +111,8 @@ def compile_java(sources: list[Path], libraries: Path, target: Path) -> None:
 
 def listing(files: list[Path]) -> str:
     """The SHA-256 of the list of files, each with its own SHA-256: one number for a folder of many."""
-    lines = [f"{digest(file)}  {file.name}\n" for file in sorted(files)]
+    lines = [f"{cache.digest(file)}  {file.name}\n" for file in sorted(files)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def digest(file: Path) -> str:
-    """The SHA-256 of a file."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def check(file: Path, expected: str) -> None:
@@ -127,7 +121,7 @@ def check(file: Path, expected: str) -> None:
     Raises:
         ServerError: it differs.
     """
-    compare(file.name, digest(file), expected)
+    compare(file.name, cache.digest(file), expected)
 
 
 def compare(what: str, found: str, expected: str) -> None:
@@ -137,7 +131,7 @@ def compare(what: str, found: str, expected: str) -> None:
         ServerError: they differ.
     """
     if found != expected:
-        raise ServerError(f"{what} has SHA-256 {found}, expected {expected}: remove it from Maven's local folder")
+        raise ServerError(f"{what} has SHA-256 {found}, expected {expected}")
 
 
 def newer_brokers(tests: bool) -> list[rabbitmq_release.Unpacked]:

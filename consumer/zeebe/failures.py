@@ -162,7 +162,7 @@ RULES: Final[tuple[ErrorRule, ...]] = (
     ErrorRule("ABORTED", r"", FailureKind.UNCERTAIN),
     ErrorRule("CANCELLED", r"", FailureKind.UNCERTAIN),
     ErrorRule("INTERNAL", r"Unexpected error occurred between gateway and broker .*Processing paused for partition",
-        FailureKind.PAUSED),
+        FailureKind.PAUSED, Told.QUOTED),
     ErrorRule("INTERNAL", REQUEST_FAILED + r"Failed to convert JSON to MessagePack", FailureKind.FINAL),
     # 8.5 says INTERNAL where 8.6 says ABORTED.
     ErrorRule("INTERNAL", REQUEST_FAILED + r"(Connection|Channel) .* was closed", FailureKind.UNCERTAIN),

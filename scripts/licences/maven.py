@@ -1,4 +1,4 @@
-"""Java libraries: the jars that were fetched, by their POMs in Maven's local folder and the parents of those."""
+"""Java libraries: the jars that were fetched, by their POMs in our folder of Maven and the parents of those."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from scripts.licences import terms
 from scripts.licences.artefact import Artefact
 from scripts.process import ServerError
 
-REPOSITORY = Path.home() / ".m2" / "repository"
 FOLDERS: list[tuple[str, Callable[[], Path]]] = [
     ("servers", cache.in_memory_libraries),
     ("camunda7", lambda: camunda7.home() / "lib"),
@@ -68,22 +67,24 @@ def pom(jar: str) -> Path:
     names = ["-".join(words[:count]) for count in range(len(words), 0, -1)]
     found = next((known()[name] for name in names if name in known()), [])
     if len(found) != 1:
-        raise ServerError(f"{jar}: expected one POM in {REPOSITORY}, found {len(found)}: remove {cache.folder()}")
+        raise ServerError(
+            f"{jar}: expected one POM in {maven.repository()}, found {len(found)}: remove {cache.folder()}"
+        )
     return found[0]
 
 
 @once
 def known() -> dict[str, list[Path]]:
-    """All POMs of Maven's local folder, by name and version."""
+    """All POMs that Maven has fetched for us, by name and version."""
     index = defaultdict(list)
-    for file in REPOSITORY.rglob("*.pom"):
+    for file in maven.repository().rglob("*.pom"):
         index[file.stem].append(file)
     return dict(index)
 
 
 def artefact(file: Path) -> Artefact:
     """The library of a POM."""
-    *group, name, version, _ = file.relative_to(REPOSITORY).parts
+    *group, name, version, _ = file.relative_to(maven.repository()).parts
     full = f"{'.'.join(group)}:{name}"
     return Artefact(full, version, terms.join(declared(file)) or UNSAID.get(full, ""))
 
@@ -99,7 +100,7 @@ def declared(file: Path) -> list[str]:
     if parent is None:
         return []
     group, name, version = (text(parent, each) for each in ("groupId", "artifactId", "version"))
-    return declared(REPOSITORY.joinpath(*group.split("."), name, version, f"{name}-{version}.pom"))
+    return declared(maven.repository().joinpath(*group.split("."), name, version, f"{name}-{version}.pom"))
 
 
 def text(element: ElementTree.Element, name: str) -> str:

@@ -98,3 +98,20 @@ def test_continuous_integration_calls_make_test_and_nothing_else() -> None:
     commands = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
     assert commands[0] == "set -euo pipefail"
     assert commands[-1] == "exec make test </dev/null"
+
+
+def test_no_tool_has_a_name_of_its_own_in_a_folder_that_others_write_to() -> None:
+    """Somebody else could put a link there first: what is temporary has a name that nobody can guess."""
+    folders = ("scripts", "benchmarks", "consumer", "contracts", "examples")
+    # Written apart so that this file does not contain what it looks for.
+    guessed = re.compile(
+        r"gettemp" + r"dir\(|tempfile\.mkt" + r"emp\(|[\"']/(?:var/)?t" + r"mp\b|[\"']/dev/" + r"shm\b"
+    )
+    found = [
+        f"{file.relative_to(ROOT)}: {line.strip()}"
+        for file in kept()
+        if file.suffix in (".py", ".sh", ".mjs", ".ts", ".java") and file.relative_to(ROOT).parts[0] in folders
+        for line in file.read_text().splitlines()
+        if guessed.search(line)
+    ]
+    assert found == []

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from scripts import maven as fetching
 from scripts.licences import go, maven, npm, python, system, terms
 from scripts.licences.artefact import EXCEPTIONS, Artefact
 from tests.cases import for_each
@@ -114,10 +115,10 @@ PARENT = "<project><licenses><license><name>MIT\n License</name></license></lice
 
 def test_a_java_library_has_the_licence_of_its_parent_unless_it_says_one(tmp_path: Path, monkeypatch: Any) -> None:
     """What cannot be found is told."""
-    monkeypatch.setattr(maven, "REPOSITORY", tmp_path)
+    folder = fetching.repository()
     monkeypatch.setattr(maven, "known", maven.known.__wrapped__)
     for name, text in (("parent", PARENT), ("library", POM.format(""))):
-        file = tmp_path / "a" / "b" / name / "1" / f"{name}-1.pom"
+        file = folder / "a" / "b" / name / "1" / f"{name}-1.pom"
         file.parent.mkdir(parents=True)
         file.write_text(text)
     file = maven.pom("library-1-linux-x86_64")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +15,7 @@ import pytest
 
 from scripts import cache, camunda7, engine, maven, packages, servers, zeebe, zeebe_in_memory
 from scripts.camunda7 import Camunda7
-from scripts.process import PORTS, ServerError, free_port, next_port
+from scripts.process import PORTS, ServerError, free_port, next_port, open_own
 from scripts.rabbitmq_release import Packaged
 from scripts.zeebe import Zeebe
 from scripts.zeebe_in_memory import ZeebeInMemory
@@ -83,13 +85,44 @@ def test_an_engine_listens_on_this_machine_only(tmp_path: Path) -> None:
 
 
 def test_ports_are_not_given_twice_in_a_row_whoever_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
     with ThreadPoolExecutor(4) as pool:
         given = list(pool.map(lambda _: free_port(), range(100)))
     assert len(set(given)) == 100
     assert set(given) <= set(PORTS)
-    (tmp_path / f"zeebe-amqp-port-{os.getuid()}").write_text(str(len(PORTS) - 1))
+    counter = tmp_path / ".cache" / "zeebe-amqp-port"
+    counter.write_text(str(len(PORTS) - 1))
     assert [next_port(), next_port()] == [PORTS[-1], PORTS[0]]
+    assert stat.S_IMODE(counter.stat().st_mode) == 0o600
+
+
+@for_each([Path.symlink_to, Path.hardlink_to])
+def test_a_file_that_somebody_put_in_our_way_is_not_opened(
+    link: Callable[[Path, Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(tempfile.mkdtemp(dir=tmp_path))
+    (folder / "precious").write_text("precious")
+    link(folder / "file", folder / "precious")
+    with pytest.raises(ServerError, match=r"file (cannot be opened|is no file of this user alone).*: remove it"):
+        open_own(folder / "file")
+    with monkeypatch.context() as context:
+        context.setattr("scripts.process.os.geteuid", lambda: os.getuid() + 1)
+        with pytest.raises(ServerError, match="is no file of this user alone"):
+            open_own(folder / "other")
+    assert (folder / "precious").read_text() == "precious"
+
+
+def test_a_cache_that_others_can_write_to_is_not_used(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with cache.workspace():
+        assert stat.S_IMODE(cache_folder.stat().st_mode) == 0o700
+    cache_folder.chmod(0o777)
+    with pytest.raises(ServerError, match="or everybody may write to it: remove it"), cache.workspace():
+        pass
+    cache_folder.chmod(0o755)
+    assert cache.folder() == cache_folder
+    monkeypatch.setattr("scripts.cache.os.geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(ServerError, match="belongs to somebody else"):
+        cache.java_candidates()
 
 
 def test_download_with_another_hash_is_refused(tmp_path: Path) -> None:

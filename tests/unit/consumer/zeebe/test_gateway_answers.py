@@ -202,6 +202,7 @@ KEPT = [
     ("RESOURCE_EXHAUSTED", "Failed to write client request to partition '1', because the request limit is exhausted"),
     ("RESOURCE_EXHAUSTED", "Expected to activate jobs of type 'a.local', but no jobs available and at least one broker "
      "returned 'RESOURCE_EXHAUSTED'. Please try again later."),
+    ("INTERNAL", f"{BETWEEN}(message: Processing paused for partition '1')"),
     ("UNAVAILABLE", "Expected to execute command on partition 7, but either it does not exist, or the gateway is not "
      "yet aware of it"),
 ]  # fmt: skip
