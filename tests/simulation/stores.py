@@ -11,14 +11,17 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from redis import Redis
 
-from consumer.ledger import Store, statements
+from consumer.ledger import Store, connections, statements
+from consumer.ledger.connections import Connection
 from consumer.ledger.postgres import PostgresStore
 from consumer.ledger.redis import RedisStore
 from consumer.ledger.scripts import OWNER
@@ -199,6 +202,36 @@ def _redis(url: str) -> Iterator[MakePlaces]:
 
 
 @contextmanager
+def _shared_connections(thread: _Thread) -> Iterator[None]:
+    """What a process closes, the next one opens: a server starts a process of its own for each connection, which takes
+    longer than what a schedule asks of it. No statement leaves anything in a connection."""
+    connect, free = connections.connect, list[Connection]()
+
+    async def take(url: str, *, prepares: bool = False) -> Connection:
+        if free:
+            return free.pop()
+        connection = await connect(url, prepares=prepares)
+        close = connection.close
+
+        async def give_back() -> None:
+            if connection.info.transaction_status is TransactionStatus.IDLE:
+                free.append(connection)
+            else:
+                await close()
+
+        connection.close = give_back
+        return connection
+
+    connections.connect = take
+    try:
+        yield
+    finally:
+        connections.connect = connect
+        for each in free:
+            thread.call(partial(psycopg.AsyncConnection.close, each))
+
+
+@contextmanager
 def _postgres(url: str) -> Iterator[MakePlaces]:
     thread = _Thread()
     with psycopg.connect(url, autocommit=True) as client:
@@ -220,7 +253,8 @@ def _postgres(url: str) -> Iterator[MakePlaces]:
             return place
 
         try:
-            yield make
+            with _shared_connections(thread):
+                yield make
         finally:
             thread.close()
 
