@@ -1,6 +1,6 @@
 # Wheels are built and installed in the first stage, from locked and hashed packages; the second has neither pip's
 # leavings nor sources.
-FROM python:3.12-slim AS build
+FROM python:3.12-slim@sha256:78387bc3881b8273120a12ebe6c1ab22b018ccc2c9adf565ae1ac9b536e184ea AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /source
 RUN python -m venv --without-pip /app
@@ -14,7 +14,7 @@ RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels ./contracts . \
  && pip --python /app install --no-deps --no-index /wheels/*.whl \
  && python -m compileall -q /app/lib
 
-FROM python:3.12-slim
+FROM python:3.12-slim@sha256:78387bc3881b8273120a12ebe6c1ab22b018ccc2c9adf565ae1ac9b536e184ea
 COPY --from=build /app /app
 RUN useradd --uid 10001 --no-create-home --home-dir /state --shell /usr/sbin/nologin consumer \
  && install --directory --owner consumer --group consumer --mode 0700 /state

@@ -69,6 +69,18 @@ def test_no_image_is_left_without_its_digest_and_pinning_again_changes_nothing(c
     assert {file: file.read_text() for file in before} == before
 
 
+def test_every_image_is_pinned_but_that_of_the_engine() -> None:
+    named = [found for file in images.pinned_in_place() for found in images.REFERENCE.finditer(file.read_text())]
+    assert named
+    assert [found[0] for found in named if "@sha256:" not in found[0]] == []
+    pinned = read_yaml((ROOT / images.DIGESTS).read_text())["services"]
+    for name, image in images.services():
+        if image.startswith("camunda/zeebe:"):
+            assert name not in pinned
+        else:
+            assert re.fullmatch(rf"{re.escape(image)}@sha256:[0-9a-f]{{64}}", pinned[name]["image"])
+
+
 def test_what_docker_does_not_say_is_not_written(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (copy / "Dockerfile").read_text()
     (copy.parent / "docker").write_text("#!/bin/sh\necho unauthorized\n")
