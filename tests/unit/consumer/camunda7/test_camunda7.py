@@ -18,6 +18,8 @@ from unittest.mock import AsyncMock, Mock, call
 
 import pytest
 import trustme
+from hypothesis import given
+from hypothesis import strategies as st
 
 from consumer.camunda7 import Camunda7Engine, client, failures
 from consumer.camunda7.operations import RestRequest
@@ -375,6 +377,20 @@ def test_a_body_of_any_kind_is_no_obstacle(body: bytes, kind: str, message: str 
     found = meaning(500, body, kind)
     own = "the Camunda 7 engine answered 500 to POST /engine-rest/signal and did not say why; its log does"
     assert (found.code, found.outcome, found.message) == (Code.UNKNOWN, NO, message or own)
+
+
+@given(
+    st.integers(400, 599),
+    st.sampled_from([JSON, "text/plain"]),
+    st.lists(
+        st.sampled_from(["Connection to", "10.9.8.7:80", "node-7.zeebe.svc", "node-7/10.9.8.7", "it's", "'a'"]),
+        max_size=9,
+    ),
+)
+def test_no_answer_names_a_machine(status: int, kind: str, words: list[str]) -> None:
+    text = " ".join(words)
+    found = meaning(status, said("X", text) if kind == JSON else text.encode(), kind)
+    assert not any(each in found.message for each in ("10.9", "node-7"))
 
 
 def test_a_long_text_is_cut_and_refused_credentials_without_words_name_the_settings() -> None:
