@@ -11,7 +11,7 @@ from aiohttp import web
 
 from consumer.core.connections import MAX_CONNECTIONS, SILENCE, Connections
 
-__all__ = ["PARTS", "Extend", "Health", "HealthError", "Metrics", "Reasons"]
+__all__ = ["CONNECTIONS", "PARTS", "Extend", "Health", "HealthError", "Metrics", "Reasons"]
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,8 @@ Metrics: TypeAlias = Callable[[], tuple[bytes, str]]
 Extend: TypeAlias = Callable[[web.Application], None]
 """Adds paths."""
 
+CONNECTIONS: Final = web.AppKey("connections", Connections)
+"""Of the application: who waits for the body of a request says so there."""
 BACKLOG: Final = MAX_CONNECTIONS
 """Connections that are taken over at once; so many more than may be there can be open for a moment."""
 
@@ -124,6 +126,7 @@ class Health:
 
     def _application(self) -> web.Application:
         application = web.Application(client_max_size=1024, middlewares=[self._bound])
+        application[CONNECTIONS] = self._connections
         application.router.add_get("/livez", self._live, allow_head=False)
         application.router.add_get("/readyz", self._ready, allow_head=False)
         if self._metrics is not None:

@@ -14,6 +14,7 @@ from consumer.console.access import HEADERS, foreign, port, strange_form
 from consumer.console.rendering import render
 from consumer.console.session import Session, Sessions
 from consumer.core.connections import SILENCE
+from consumer.health import CONNECTIONS
 
 __all__ = [
     "FORM",
@@ -132,9 +133,10 @@ async def _read(request: web.Request, bound: int) -> Form:
     if request.content_type != _FORM_TYPE:
         raise web.HTTPUnsupportedMediaType
     try:
-        async with asyncio.timeout(SILENCE):
-            return await request.clone(client_max_size=bound).post()
-    except TimeoutError as error:
+        with request.config_dict[CONNECTIONS].reading(request.transport):
+            async with asyncio.timeout(SILENCE):
+                return await request.clone(client_max_size=bound).post()
+    except (TimeoutError, ConnectionError) as error:  # it did not come, or had to make room
         raise web.HTTPRequestTimeout from error
     except (UnicodeDecodeError, LookupError, ValueError) as error:
         raise web.HTTPBadRequest from error

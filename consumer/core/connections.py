@@ -36,7 +36,7 @@ class Connections:
         self._silence = silence
         self._open: dict[asyncio.BaseTransport | None, _Connection] = {}
         self._waiting: dict[_Connection, None] = {}
-        """Those that wait for a request, in the order in which they began to."""
+        """Those that wait for a request or the rest of one, in the order in which they began to."""
 
     def __call__(self) -> asyncio.Protocol:
         """The protocol of a new connection."""
@@ -60,6 +60,18 @@ class Connections:
         finally:
             if transport in self._open:
                 self._wait(connection)
+
+    @contextmanager
+    def reading(self, transport: asyncio.BaseTransport | None) -> Iterator[None]:
+        """The body of a request is waited for in the block: its connection may have to make room meanwhile."""
+        connection = self._open.get(transport)
+        if connection is not None:
+            self._waiting[connection] = None
+        try:
+            yield
+        finally:
+            if connection is not None:
+                self._waiting.pop(connection, None)
 
     def add(self, connection: _Connection, transport: asyncio.Transport) -> bool:
         """Take over a new connection; false when there is no room."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -17,9 +18,11 @@ from consumer.console.access import HEADERS, is_loopback
 from consumer.console.console import Console
 from consumer.console.guard import MAX_LOGIN
 from consumer.console.session import Sessions
+from consumer.core.connections import Connections
 from tests.browser import Browser
 from tests.cases import check_each, for_each
 from tests.unit.consumer.console.consoles import TOKEN, browsing
+from tests.unit.consumer.workers import until
 
 FIXED = ("/console", "/console/", "/console/live", "/console/letters", "/console/send")
 PAGES = (*FIXED, f"/console/letters/{'0' * 32}", "/console/send/topology")
@@ -195,6 +198,25 @@ async def test_a_form_that_does_not_come_is_not_waited_for(browser: Browser, mon
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
     assert (await browser.send(LOGIN, slowly(), **kind)).status == 408
     refused.set()
+
+
+async def test_forms_that_do_not_come_keep_nobody_from_the_health_checks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("consumer.health.Connections", partial(Connections, maximum=2))
+    head = f"POST {LOGIN} HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n"
+    async with browsing(tmp_path) as (browser, _):
+        host, port = browser.origin.removeprefix("http://").split(":")
+        opened = [await asyncio.open_connection(host, port) for _ in range(2)]
+        with patch.object(Sessions, "find", autospec=True, side_effect=Sessions.find) as found:
+            for _, writer in opened:
+                writer.write(f"{head}Host: {host}:{port}\r\nOrigin: {browser.origin}\r\n\r\ntoken".encode())
+            await until(lambda: found.call_count == 2)
+        for _ in range(3):
+            assert (await browser.ask("/livez")).status == 200
+        for _, writer in opened:
+            writer.close()
+    assert "could not be made" not in caplog.text
 
 
 async def test_a_page_that_renews_itself_does_not_keep_a_session(browser: Browser) -> None:

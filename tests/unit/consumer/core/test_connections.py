@@ -136,6 +136,18 @@ async def test_where_all_are_at_work_a_new_one_is_closed(serve: Serve) -> None:
         assert (one.events, two.events, len(served.connections)) == ([], [], 2)
 
 
+async def test_one_whose_request_is_not_all_there_makes_room_also_where_all_are_at_work(serve: Serve) -> None:
+    served = await serve()
+    (_, _, one), (second, _, two) = [await served.connect() for _ in range(2)]
+    with served.connections.serving(one.transport), served.connections.serving(two.transport):
+        with served.connections.reading(one.transport):
+            pass
+        with served.connections.reading(two.transport), served.connections.reading(None):
+            await served.connect()
+            assert await ended(second)
+    assert (one.events, two.events, len(served.connections)) == ([], ["lost"], 2)
+
+
 async def test_who_says_nothing_or_no_request_is_closed_in_time(serve: Serve) -> None:
     served = await serve(silence=0.05)
     silent, _, _ = await served.connect()
