@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aio_pika
 import orjson
@@ -14,9 +16,10 @@ import pytest_asyncio
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from scripts.rabbitmq import RabbitMQ
 from tests.fakes.gateway import stream
-from tests.integration.broker_control import largest_message
+from tests.integration.broker_control import VirtualHost, largest_message
+from tests.integration.job_setup import job_setup
 from tests.integration.load import Hold
-from tests.integration.service import CONNECTIONS, ConsumerSetup, running_service
+from tests.integration.service import CONNECTIONS, ConsumerSetup, eventually, running_service
 from zeebe_amqp import ActivateJobs, CommandError, CreateInstance, wire
 from zeebe_amqp.errors import Code, Outcome, Source
 
@@ -77,3 +80,24 @@ async def test_a_request_that_does_not_fit_any_more_becomes_a_letter_with_its_be
     letter = await service.dead_letters.with_body(REFUSED[: wire.KEPT_OF_LARGE])
     assert letter.headers[wire.ERROR_CODE] == "UNIMPLEMENTED"
     assert (letter.headers[wire.TRUNCATED], letter.headers[wire.ORIGINAL_SIZE]) == (True, len(REFUSED))
+
+
+async def test_a_job_that_is_too_large_becomes_an_incident_and_is_not_published_again(
+    shared_node: RabbitMQ, vhost: VirtualHost, tmp_path: Path
+) -> None:
+    async with largest_message(shared_node, LIMIT), job_setup(tmp_path, vhost.url) as setup:
+        setup.gateway.always("StreamActivatedJobs", stream(open_for=60))
+        setup.gateway.always("ActivateJobs", stream(open_for=0.5))
+        await setup.start(JOBS_FILE=setup.types_file(limit=10))
+        large = LARGE.jobs[0].variables
+        job = pb.ActivatedJob(key=2**51, type=setup.job_type, retries=3, deadline=_soon(), variables=large)
+        setup.gateway.script("ActivateJobs", stream(pb.ActivateJobsResponse(jobs=[job])))
+        await eventually(lambda: setup.gateway.count("FailJob") > 0, "the job fails")
+        [failed] = [each.message for each in setup.gateway.of("FailJob")]
+        assert (failed.jobKey, failed.retries) == (2**51, 0)
+        assert "the job does not fit into a message" in failed.errorMessage
+        assert f"the broker takes at most {LIMIT} (its max_message_size)" in failed.errorMessage
+
+
+def _soon() -> int:
+    return round((time.time() + 600) * 1000)
