@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,8 +21,6 @@ from zeebe_amqp.commands import CreateInstance, DeployProcess, Topology
 
 __all__ = ["COMPONENT", "JOB_TYPES", "POLICY", "SETTINGS"]
 
-FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))
-FILE = FOLDER / "file"
 MAX_PROBLEM = 4_000
 """Characters of one problem: names of everything that is accepted are in some."""
 SECRETS = ("AMQP_URL", "LEDGER", "CAMUNDA7_REST_URL")
@@ -29,11 +28,20 @@ SECRETS = ("AMQP_URL", "LEDGER", "CAMUNDA7_REST_URL")
 NAMES = tuple(each.name for each in VARIABLES if each.name != "COMPONENT_FILE" and not each.name.endswith("_FILE"))
 
 
+@contextmanager
+def file(data: bytes) -> Iterator[Path]:
+    """A file with these bytes, which calls itself `file`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        path.write_bytes(data)
+        yield path
+
+
 def read_component(data: bytes) -> None:
     """A component file."""
-    FILE.write_bytes(data)
     try:
-        found = component.read(FILE, {"SECRET": "s"})
+        with file(data) as path:
+            found = component.read(path, {"SECRET": "s"})
     except ValueError as error:
         check_problems([str(error)], data)
         return
@@ -70,11 +78,11 @@ def read_policy(data: bytes) -> None:
 def read_job_types(data: bytes) -> None:
     """A table of job types, and the names of others."""
     table, names = parts(data, 2)
-    FILE.write_bytes(table)
     jobs = tuple(dict.fromkeys(text(names).split(",")))
-    values: Any = SimpleNamespace(JOBS_FILE=FILE, JOBS=jobs, AMQP_QUEUES=("zeebe.commands",), AUDIT=None)
+    values: Any = SimpleNamespace(JOBS=jobs, AMQP_QUEUES=("zeebe.commands",), AUDIT=None)
     try:
-        types = job_types(values)
+        with file(table) as values.JOBS_FILE:
+            types = job_types(values)
     except JobTypeErrors as error:
         assert error.problems
         assert all(each.setting in ("JOBS", "JOBS_FILE") and each.text.isprintable() for each in error.problems)

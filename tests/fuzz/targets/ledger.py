@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import struct
 import zlib
 from collections.abc import Iterator
@@ -22,7 +21,6 @@ from zeebe_amqp.errors import Outcome
 
 __all__ = ["RECORD", "ROW"]
 
-logging.getLogger("consumer.ledger.codec").disabled = True
 LOOP = asyncio.new_event_loop()
 REQUEST = Message(b"{}", reply_to="replies", correlation_id="c")
 ROW_OF_OURS = LedgerRow(bytes(16), bytes(32), bytes(16), 100.0)
@@ -30,10 +28,14 @@ ROW_OF_OURS = LedgerRow(bytes(16), bytes(32), bytes(16), 100.0)
 
 def read_record(data: bytes) -> None:
     """A record, as any process or program left it there."""
-    check_record(data)
-    # What was kept compressed can be more than it was; a mutation seldom leaves it sound.
-    if data[:1] == b"\x01":
-        check_record(bytes((data[0], 0)) + zlib.compress(data[2:], 1))
+    codec.log.disabled = True  # each one that cannot be read is told
+    try:
+        check_record(data)
+        # What was kept compressed can be more than it was; a mutation seldom leaves it sound.
+        if data[:1] == b"\x01":
+            check_record(bytes((data[0], 0)) + zlib.compress(data[2:], 1))
+    finally:
+        codec.log.disabled = False
 
 
 def check_record(record: bytes) -> None:
