@@ -106,6 +106,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[unit:] = sorted(items[unit:], key=lambda item: item.path.name not in LONG)
 
 
+def pytest_collection_finish() -> None:
+    """Measure coverage in no program that a test starts, unless it says so (`MEASURED`): others run the same lines, and
+    measuring them doubles the time of a short program."""
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Schedule:
     """Who runs what, where several processes run tests."""

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from scripts.consumer import ROOT
-from tests.integration.service import UNMEASURED, ConsumerSetup
+from tests.integration.service import ConsumerSetup
 from tests.unit.contracts.cli.program import Ended, ended
 from zeebe_amqp.cli import exit_codes as exits
 from zeebe_amqp.errors import Code
@@ -58,7 +58,7 @@ def on_a_terminal(
     if columns:
         termios.tcsetwinsize(theirs, (24, columns))
     ends: dict[str, Any] = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
-    with subprocess.Popen(command, env={**environment, **UNMEASURED}, **ends, **options) as started:
+    with subprocess.Popen(command, env=environment, **ends, **options) as started:
         os.close(theirs)
         os.write(ours, typed.encode())
         shown = bytearray()

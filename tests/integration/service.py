@@ -26,8 +26,6 @@ from zeebe_amqp.amqp.connection import close, first_answer, translated_errors
 
 MEASURED = {"COVERAGE_PROCESS_CONFIG": os.environ.get("COVERAGE_PROCESS_CONFIG", "")}
 """For a consumer whose lines are counted. Most are not: counting takes time, and a few run all lines."""
-UNMEASURED = dict.fromkeys(MEASURED, "")
-"""For a program whose lines other tests run: counting them doubles the time of a short one."""
 TIMEOUT = 120.0
 """Seconds that a test waits for what must happen."""
 CONNECT = 5.0
@@ -139,7 +137,7 @@ def new_consumer(directory: Path, url: str, address: str, environment: Mapping[s
     """
     name = f"test.{uuid.uuid4().hex}"
     directory.mkdir(parents=True, exist_ok=True)
-    settings = {"AMQP_QUEUES": f"{name}.commands,{name}.polls", **UNMEASURED, **environment}
+    settings = {"AMQP_QUEUES": f"{name}.commands,{name}.polls", **environment}
     return Consumer(directory, url, address, settings)
 
 

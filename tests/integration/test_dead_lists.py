@@ -28,8 +28,8 @@ EVIL = "\x1b[31m\x1b]0;title\x07\u202e\x00"
 
 async def on_columns(dead: DeadLetterQueue, folder: Path, columns: int, *words: str) -> tuple[int, list[str]]:
     """The exit code, and the lines that a terminal of so many columns is left with; none is wider, nothing commands."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith(("COVERAGE", "COV_", "PATH"))}
-    settings = {**kept, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}", "TERM": "xterm", "SIGNING_KEYS": SIGNING_KEY}
+    python = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}"}
+    settings = {**python, "TERM": "xterm", "SIGNING_KEYS": SIGNING_KEY}
     command = [sys.executable, "-P", "-m", "consumer", "dead", *words, "--amqp-url", dead.url]
     ended, shown = await asyncio.to_thread(on_a_terminal, command, settings, columns=columns, cwd=folder)
     lines = [ESCAPES.sub("", line) for line in re.split(r"[\r\n]+", shown)]

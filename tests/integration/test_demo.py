@@ -20,7 +20,6 @@ from tests.cases import for_each
 from tests.conftest import Broker
 from tests.fakes.gateway import FakeGateway
 from tests.integration.caller import Caller
-from tests.integration.service import UNMEASURED
 from zeebe_amqp.testing import fail
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 def demo(amqp_url: str, zeebe_address: str) -> subprocess.CompletedProcess[str]:
     """Run it to its end."""
     addresses = {"AMQP_URL": amqp_url, "ZEEBE_ADDRESS": zeebe_address}
-    environment = {**os.environ, **UNMEASURED, **addresses, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}"}
+    environment = {**os.environ, **addresses, "PYTHONPATH": f"{ROOT}:{ROOT / 'contracts'}"}
     command = [sys.executable, "-m", "scripts.demo"]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=150, check=False)
 

@@ -18,7 +18,6 @@ import pytest
 
 from scripts import stack as commands
 from scripts import tour
-from tests.integration.service import UNMEASURED
 
 ROOT = Path(__file__).parents[2]
 UNTIL_IT_IS_DEAD = "until .venv/bin/zeebe-amqp-consumer dead list | grep -q .; do sleep 0.1; done\n"
@@ -31,7 +30,7 @@ def run(folder: Path, script: str, **environment: str) -> subprocess.CompletedPr
     return subprocess.run(
         ["bash", "-e", "-c", script],
         cwd=ROOT,
-        env={**inherited, **UNMEASURED, "STACK_DIR": str(folder), **environment},
+        env={**inherited, "STACK_DIR": str(folder), **environment},
         capture_output=True,
         text=True,
         timeout=170,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 import sys
-from functools import reduce
+from functools import cache, reduce
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,28 +23,41 @@ from zeebe_amqp.reply import Reply
 
 DRAFT_7 = import_module("jsonschema").Draft7Validator  # whose types are in another package
 CURRENT = import_module("jsonschema").Draft202012Validator
-DOCUMENT = read_yaml(asyncapi.text())
-MESSAGES = DOCUMENT["components"]["messages"]
-OPERATIONS = {name: each for name, each in DOCUMENT["operations"].items() if each["action"] == "receive"}
+
+
+@cache
+def document() -> Any:
+    """The document. Every process that runs tests reads this file, and few need it."""
+    return read_yaml(asyncapi.text())
+
+
+def messages() -> Any:
+    """Its messages by name."""
+    return document()["components"]["messages"]
+
+
+def operations() -> dict[str, Any]:
+    """Its operations by name, of those that the service receives."""
+    return {name: each for name, each in document()["operations"].items() if each["action"] == "receive"}
 
 
 def test_every_reference_leads_somewhere_and_every_schema_and_message_is_used() -> None:
     used = set(re.findall(r"\$ref: '?(#/[^\s']+)", asyncapi.text()))
     for target in used:
-        assert reduce(lambda found, step: found[step], target[2:].split("/"), DOCUMENT)
+        assert reduce(lambda found, step: found[step], target[2:].split("/"), document())
     for kind in ("schemas", "messages"):
-        assert {f"#/components/{kind}/{name}" for name in DOCUMENT["components"][kind]} <= used
+        assert {f"#/components/{kind}/{name}" for name in document()["components"][kind]} <= used
 
 
 def test_every_example_of_a_message_is_valid_in_both_dialects_and_operations_have_some() -> None:
     def are_valid(name: str, message: Any) -> None:
         assert "examples" in message or not name.endswith((".request", ".result", "error"))
         for kind in (DRAFT_7, CURRENT):
-            validator = kind({**message["payload"], "components": DOCUMENT["components"]})
+            validator = kind({**message["payload"], "components": document()["components"]})
             for example in message.get("examples", ()):
                 assert [error.message for error in validator.iter_errors(example["payload"])] == []
 
-    check_all(MESSAGES.items(), are_valid)
+    check_all(messages().items(), are_valid)
 
 
 def test_every_schema_file_is_a_schema_in_both_dialects() -> None:
@@ -58,19 +71,19 @@ def test_every_schema_file_is_a_schema_in_both_dialects() -> None:
 
 def test_every_operation_has_its_request_its_result_and_the_error_and_those_that_wait_the_queue_for_polls() -> None:
     for operation in COMMANDS:
-        described = OPERATIONS[operation]
+        described = operations()[operation]
         assert described["messages"][0]["$ref"].endswith(f"/{operation}.request")
         answers = [each["$ref"].rpartition("/")[2] for each in described["reply"]["messages"]]
         assert answers == [Reply(operation).type, "error"]
-        assert MESSAGES[answers[0]]["bindings"]["amqp"]["messageType"] == Reply(operation).type
+        assert messages()[answers[0]]["bindings"]["amqp"]["messageType"] == Reply(operation).type
         assert described["reply"]["address"]["location"] == "$message.header#/reply_to"
     waiting = {f"{name}.waiting" for name, command in COMMANDS.items() if command.wait is not Command.wait}
-    assert {OPERATIONS[name]["channel"]["$ref"] for name in waiting} == {"#/channels/polls"}
-    assert set(OPERATIONS) == COMMANDS.keys() | waiting
+    assert {operations()[name]["channel"]["$ref"] for name in waiting} == {"#/channels/polls"}
+    assert set(operations()) == COMMANDS.keys() | waiting
 
 
 def test_the_queues_are_those_that_the_consumer_declares_and_both_for_requests_take_every_request() -> None:
-    channels = DOCUMENT["channels"]
+    channels = document()["channels"]
     for channel, name, arguments in (
         ("commands", wire.COMMANDS_QUEUE, wire.REQUEST_QUEUE),
         ("polls", wire.POLLS_QUEUE, wire.REQUEST_QUEUE),
