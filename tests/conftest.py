@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Generator, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,7 +31,7 @@ from scripts.zeebe_in_memory import ZeebeInMemory
 from tests.integration.broker_control import User, VirtualHost
 from tests.modules import our_modules
 from tests.releases import Nodes, Schedule, named, newer, releases_of
-from tests.untraced import untraced
+from tests.untraced import is_untraced, untraced
 
 # No test asserts a time, and tests hold on a machine that is busy.
 UNHURRIED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
@@ -104,6 +105,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest without servers begins first of its kind: nobody waits for it at the end."""
     unit = next((place for place, item in enumerate(items) if item.path.is_relative_to(UNIT)), len(items))
     items[unit:] = sorted(items[unit:], key=lambda item: item.path.name not in LONG)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run a test without the measure of coverage where it measures nothing new: everything in Python takes twice as
+    long under it."""
+    with untraced() if is_untraced(item.path) else nullcontext():
+        return (yield)
 
 
 def pytest_collection_finish() -> None:
