@@ -86,7 +86,7 @@ call: venv ## send one command and show the reply: make call OP=topology DATA='{
 # --- checking ---------------------------------------------------------------------------------------------------------
 
 test: venv ## everything that must pass: format, lint, types, layers, protocol, all tests
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line .venv/compiled fetched check
+	@$(MAKE) --no-print-directory --jobs 4 --output-sync=line .venv/compiled fetched check
 	@$(MAKE) --no-print-directory proto-check
 	$(RUN) -m pytest --cov $(SIDE_BY_SIDE)
 
@@ -96,11 +96,7 @@ test: venv ## everything that must pass: format, lint, types, layers, protocol, 
 	@$(RUN) -m pytest --collect-only --quiet >/dev/null || true
 	@touch $@
 
-# One after the other: they share the package managers of this machine, and Maven's folder. What reads code goes beside.
-fetched: venv ## everything that `make test` needs besides Python packages, downloaded once
-	@$(MAKE) --no-print-directory test-servers
-	@$(MAKE) --no-print-directory camunda7
-	@$(MAKE) --no-print-directory tools
+fetched: test-servers camunda7 tools ## everything that `make test` needs besides Python packages, downloaded once
 
 browser-test: servers .venv-browser/installed ## the console and the site in a real browser; pictures in build/console and build/site
 	@$(RUN) -m scripts.browser

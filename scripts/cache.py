@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -57,6 +58,15 @@ def workspace() -> Iterator[Path]:
     folder().mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="download-", dir=folder()) as name:
         yield Path(name)
+
+
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Keep other programs from what goes by this name during the block; they wait."""
+    folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder() / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed
+        yield
 
 
 def publish(source: Path, target: Path) -> None:

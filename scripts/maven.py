@@ -2,11 +2,14 @@
 
 Everything that it fetches, its own plugin included, is in a folder of the cache and in `requirements/maven.lock` by its
 SHA-256: Maven itself compares only what the same server says. `python -m scripts.maven_lock` writes the lock.
+
+What is wanted has a repository of its own each, so that several Mavens can run at the same time: they do not share one.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,11 +36,15 @@ def fetch(artifact: str, target: Path, size: int = 0) -> Path:
     Raises:
         ServerError: Maven is missing or failed; with what it printed.
     """
-    goal = [f"{PLUGIN}:copy", f"-Dartifact={artifact}", "-Dmdep.useBaseVersion=true"]
-    _, name, version, kind = artifact.split(":")
-    growing = [partial_folder(artifact), target]
-    run([*goal, f"-DoutputDirectory={target}"], target, Progress(artifact, size), growing)
-    check([copied := target / f"{name}-{version}.{kind}"])
+    group, name, version, kind = artifact.split(":")
+    place = repository(name).joinpath(*group.split("."), name, version)
+    copied = target / f"{name}-{version}.{kind}"
+    if (place / copied.name).exists():
+        shutil.copy(place / copied.name, copied)
+    else:
+        goal = [f"{PLUGIN}:copy", f"-Dartifact={artifact}", "-Dmdep.useBaseVersion=true", f"-DoutputDirectory={target}"]
+        run(goal, target, Progress(artifact, size), [place, target], name)
+    check([copied])
     return copied
 
 
@@ -59,9 +66,10 @@ def fetch_all(artifact: str, target: Path) -> list[Path]:
         ServerError: Maven is missing or failed; with what it printed.
     """
     project = target.parent / "pom.xml"
-    project.write_text(PROJECT.format(*artifact.split(":")))
+    group, name, version = artifact.split(":")
+    project.write_text(PROJECT.format(group, name, version))
     goal = [f"{PLUGIN}:copy-dependencies", f"-DoutputDirectory={target}"]
-    run(goal, project.parent, Progress(f"{artifact} and what it needs", 0), [target])
+    run(goal, project.parent, Progress(f"{artifact} and what it needs", 0), [target], name)
     check(found := sorted(target.iterdir()))
     return found
 
@@ -73,20 +81,27 @@ def fetch_dependencies(project: Path, target: Path) -> None:
         ServerError: Maven is missing or failed; with what it printed.
     """
     goal = [f"{PLUGIN}:copy-dependencies", "-f", str(project), "-DincludeScope=runtime", f"-DoutputDirectory={target}"]
-    run(goal, target, Progress(f"what {project} needs", 0), [target])
+    run(goal, target, Progress(f"what {project} needs", 0), [target], "-".join(project.parts[-3:-1]))
     check(sorted(target.iterdir()))
 
 
-def run(arguments: list[str], folder: Path, progress: Progress, growing: list[Path]) -> None:
+def run(arguments: list[str], folder: Path, progress: Progress, growing: list[Path], wanted: str) -> None:
     """Run Maven in a folder, which holds its project, if any, and report while files in the `growing` folders grow.
 
     Raises:
         ServerError: Maven is missing or failed, with what it printed; or it fetched something that is not in the lock.
     """
     packages.ensure([("mvn", "maven")])
-    check_repository()
-    command = ["mvn", "-B", "-Dstyle.color=never", "-q", "-C", f"-Dmaven.repo.local={repository()}", *arguments]
-    with transfer.told(progress.what, lambda: transfer.size(repository())), tempfile.TemporaryFile("w+") as output:
+    own = repository(wanted)
+    with cache.locked(f"maven-{wanted}"):
+        check_repository(own)
+        _run(["-C", f"-Dmaven.repo.local={own}", *arguments], folder, progress, growing, own)
+        check_repository(own)
+
+
+def _run(arguments: list[str], folder: Path, progress: Progress, growing: list[Path], own: Path) -> None:
+    command = ["mvn", "-B", "-Dstyle.color=never", "-q", *arguments]
+    with transfer.told(progress.what, lambda: transfer.size(own)), tempfile.TemporaryFile("w+") as output:
         download = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=folder
         )
@@ -95,18 +110,16 @@ def run(arguments: list[str], folder: Path, progress: Progress, growing: list[Pa
         if download.returncode:
             output.seek(0)
             raise ServerError(f"Maven failed with {' '.join(arguments)}:\n{output.read()[-3000:]}")
-    check_repository()
 
 
-def repository() -> Path:
-    """Where Maven keeps what it has downloaded for us; it need not exist."""
+def repositories() -> Path:
+    """The folder of all repositories; it need not exist."""
     return cache.folder() / "maven"
 
 
-def partial_folder(artifact: str) -> Path:
-    """Where Maven keeps the file while it downloads it."""
-    group, name, version, _ = artifact.split(":")
-    return repository().joinpath(*group.split("."), name, version)
+def repository(wanted: str) -> Path:
+    """Where Maven keeps what it has downloaded for one thing that is wanted."""
+    return repositories() / wanted
 
 
 def locked() -> dict[str, str]:
@@ -115,9 +128,14 @@ def locked() -> dict[str, str]:
 
 
 def artefacts() -> dict[str, Path]:
-    """The files of artefacts in the repository, by their paths there; without what Maven notes about them."""
-    files = (file for pattern in ("*.pom", "*.jar", "*.zip") for file in repository().rglob(pattern))
-    return {str(file.relative_to(repository())): file for file in sorted(files)}
+    """The files of artefacts in all repositories, by their paths there; without what Maven notes about them."""
+    return {path: file for own in sorted(repositories().glob("*")) for path, file in files_of(own).items()}
+
+
+def files_of(own: Path) -> dict[str, Path]:
+    """The files of artefacts in one repository, by their paths there."""
+    files = (file for pattern in ("*.pom", "*.jar", "*.zip") for file in own.rglob(pattern))
+    return {str(file.relative_to(own)): file for file in sorted(files)}
 
 
 @contextmanager
@@ -130,8 +148,8 @@ def unlocked() -> Iterator[None]:
         TAKING.reset(before)
 
 
-def check_repository() -> None:
-    """Compare everything in the repository with the lock, and remove what differs.
+def check_repository(own: Path) -> None:
+    """Compare everything in a repository with the lock, and remove what differs.
 
     Raises:
         ServerError: something differs, or is not in the lock.
@@ -139,7 +157,7 @@ def check_repository() -> None:
     if TAKING.get():
         return
     known = locked()
-    wrong = {path: file for path, file in artefacts().items() if known.get(path) != cache.digest(file)}
+    wrong = {path: file for path, file in files_of(own).items() if known.get(path) != cache.digest(file)}
     for file in wrong.values():
         file.unlink()
     if wrong:

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from scripts import cache
 from scripts.process import ServerError
 
 INSTALL = """\
@@ -64,7 +65,9 @@ def install(packages: list[str]) -> None:
         if not shutil.which("sudo"):
             raise ServerError(f"not root, and sudo is missing: {wanted}")
         command = ["sudo", *command]
-    if subprocess.run(command, check=False, stdin=subprocess.DEVNULL if os.environ.get("CI") else None).returncode:
+    with cache.locked("apt-get"):  # which waits for nobody
+        done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL if os.environ.get("CI") else None)
+    if done.returncode:
         raise ServerError(f"apt-get failed (its messages are above): {wanted}")
 
 
@@ -87,6 +90,8 @@ def unpack(package: str, folder: Path) -> Path:
     """
     if not shutil.which("apt-get"):
         raise ServerError(f"this machine has no apt-get: please install {package} yourself")
-    if subprocess.run(["sh", "-c", DOWNLOAD, "download", package, str(folder)], check=False).returncode:
+    with cache.locked("apt-get"):
+        done = subprocess.run(["sh", "-c", DOWNLOAD, "download", package, str(folder)], check=False)
+    if done.returncode:
         raise ServerError(f"apt-get failed (its messages are above): please install {package} yourself")
     return folder / "unpacked"

@@ -57,8 +57,8 @@ def jars(folder: Path, target: str) -> list[Path]:
     return found
 
 
-def pom(jar: str) -> Path:
-    """The POM of a jar, from the name of its file, which may go on after the version with a classifier.
+def pom(jar: str) -> str:
+    """The path of the POM of a jar, from the name of its file, which may go on after the version with a classifier.
 
     Raises:
         ServerError: there is none, or there are several.
@@ -68,31 +68,37 @@ def pom(jar: str) -> Path:
     found = next((known()[name] for name in names if name in known()), [])
     if len(found) != 1:
         raise ServerError(
-            f"{jar}: expected one POM in {maven.repository()}, found {len(found)}: remove {cache.folder()}"
+            f"{jar}: expected one POM in {maven.repositories()}, found {len(found)}: remove {cache.folder()}"
         )
     return found[0]
 
 
 @once
-def known() -> dict[str, list[Path]]:
-    """All POMs that Maven has fetched for us, by name and version."""
+def files() -> dict[str, Path]:
+    """All POMs that Maven has fetched for us, by their paths in a repository."""
+    return {path: file for path, file in maven.artefacts().items() if path.endswith(".pom")}
+
+
+@once
+def known() -> dict[str, list[str]]:
+    """The paths of all POMs, by name and version."""
     index = defaultdict(list)
-    for file in maven.repository().rglob("*.pom"):
-        index[file.stem].append(file)
+    for path, file in files().items():
+        index[file.stem].append(path)
     return dict(index)
 
 
-def artefact(file: Path) -> Artefact:
+def artefact(path: str) -> Artefact:
     """The library of a POM."""
-    *group, name, version, _ = file.relative_to(maven.repository()).parts
+    *group, name, version, _ = path.split("/")
     full = f"{'.'.join(group)}:{name}"
-    return Artefact(full, version, terms.join(declared(file)) or UNSAID.get(full, ""))
+    return Artefact(full, version, terms.join(declared(path)) or UNSAID.get(full, ""))
 
 
-def declared(file: Path) -> list[str]:
+def declared(path: str) -> list[str]:
     """The licences that a POM names, else those that its parent does."""
     # "{*}": POMs of old write no namespace.
-    project = ElementTree.parse(file).getroot()
+    project = ElementTree.parse(files()[path]).getroot()
     licences = [text(each, "name") or text(each, "url") for each in project.findall("{*}licenses/{*}license")]
     if licences:
         return licences
@@ -100,7 +106,7 @@ def declared(file: Path) -> list[str]:
     if parent is None:
         return []
     group, name, version = (text(parent, each) for each in ("groupId", "artifactId", "version"))
-    return declared(maven.repository().joinpath(*group.split("."), name, version, f"{name}-{version}.pom"))
+    return declared("/".join((*group.split("."), name, version, f"{name}-{version}.pom")))
 
 
 def text(element: ElementTree.Element, name: str) -> str:

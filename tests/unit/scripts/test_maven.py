@@ -65,14 +65,14 @@ def test_what_is_locked_is_taken(fetch: Fetch) -> None:
 def test_whatever_else_comes_is_refused_and_removed(path: str, fetch: Fetch) -> None:
     with pytest.raises(ServerError, match=f"^{path}: fetched, not the file of maven.lock, and removed again"):
         fetch({path: EVIL}, GOOD)
-    assert not (maven.repository() / path).exists()
-    assert (maven.repository() / PLUGIN).exists() == (path != PLUGIN)
-    shutil.rmtree(maven.repository())
+    assert not (maven.repository("b") / path).exists()
+    assert (maven.repository("b") / PLUGIN).exists() == (path != PLUGIN)
+    shutil.rmtree(maven.repository("b"))
 
 
 def test_what_was_changed_since_is_refused_before_maven_runs(fetch: Fetch) -> None:
     fetch({}, GOOD)
-    (maven.repository() / PLUGIN).write_bytes(EVIL)
+    (maven.repository("b") / PLUGIN).write_bytes(EVIL)
     with pytest.raises(ServerError, match=f"^{PLUGIN}: fetched, not the file"):
         fetch({}, EVIL)
 
