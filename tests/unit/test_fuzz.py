@@ -20,7 +20,7 @@ RESULTS = REGRESSIONS.with_name("results.json")
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 INPUTS = 1_500
 """Inputs of each target, times its share."""
-TRIES = 40
+TRIES = 25
 """Long inputs of each target."""
 
 

@@ -22,7 +22,7 @@ ALLOWED = ("*reply*", "*replies*")
 
 def read(data: bytes) -> None:
     """A user, the reply address that this user sends, and another user."""
-    user, address, other = (each.decode(errors="replace") for each in parts(data, 3))
+    user, address, other = (each[: wire.MAX_TEXT].decode(errors="replace") for each in parts(data, 3))
     reply_to = queue_of(address)
     if reply_policy.refusal(reply_to, own_queues=OURS, allow=ALLOWED) is None and reply_to:
         assert reply_to not in OURS

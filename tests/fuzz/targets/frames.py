@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Iterator
-from typing import Any
 
 from pamqp import commands, frame
 
@@ -26,23 +25,22 @@ from zeebe_amqp.amqp.frames import HEARTBEAT
 
 __all__ = ["FRAMES"]
 
-LOOP = asyncio.new_event_loop()
-
 
 def read(data: bytes) -> None:
     """How it is cut, then what a broker sends."""
     cuts, stream = parts(data, 2)
-    whole = received(stream, ())
-    assert received(stream, cuts) == whole
-    assert received(stream, bytes((1,)) * min(len(stream), 200)) == whole
+    asyncio.run(is_the_same(stream, cuts, bytes((1,)) * min(len(stream), 200)))
 
 
-def received(stream: bytes, cuts: Any) -> object:
+async def is_the_same(stream: bytes, *cuts: bytes) -> None:
+    """However it is cut, the same comes of a stream."""
+    whole = await received(stream, b"")
+    for each in cuts:
+        assert await received(stream, each) == whole
+
+
+async def received(stream: bytes, cuts: bytes) -> object:
     """What came of a stream: deliveries, confirms, what the library heard, or why it was given up."""
-    return LOOP.run_until_complete(_received(stream, cuts))
-
-
-async def _received(stream: bytes, cuts: Any) -> object:
     tap = MemoryTap()
     pieces, at = [], 0
     for size in cuts:

@@ -11,7 +11,7 @@ from unittest.mock import AsyncMock
 from consumer.core.message import Message, Reply
 from consumer.ledger import codec
 from consumer.ledger.redis import RedisStore
-from consumer.ledger.store import LedgerRow
+from consumer.ledger.store import Found, LedgerRow
 from consumer.rabbitmq.properties import reply_properties
 from tests.fuzz.inputs import joined, number, parts
 from tests.fuzz.target import Target
@@ -21,7 +21,6 @@ from zeebe_amqp.errors import Outcome
 
 __all__ = ["RECORD", "ROW"]
 
-LOOP = asyncio.new_event_loop()
 REQUEST = Message(b"{}", reply_to="replies", correlation_id="c")
 ROW_OF_OURS = LedgerRow(bytes(16), bytes(32), bytes(16), 100.0)
 
@@ -64,13 +63,15 @@ def read_row(data: bytes) -> None:
     store = RedisStore("redis://localhost:1/0")
     store._claim = AsyncMock(return_value=[digest, owner, record or None, 1])
     store._find = AsyncMock(return_value=[digest, owner, record or None, 0, number(left)])
-    for found in (
-        LOOP.run_until_complete(store.claim(ROW_OF_OURS, 0.0, False)),
-        LOOP.run_until_complete(store.find(bytes(16), 0.0)),
-    ):
+    for found in asyncio.run(both(store)):
         assert found is not None
         assert isinstance(found.owner, bytes)
         assert found.record == (record or None)
+
+
+async def both(store: RedisStore) -> list[Found | None]:
+    """What a claim finds, and who asks."""
+    return [await store.claim(ROW_OF_OURS, 0.0, False), await store.find(bytes(16), 0.0)]
 
 
 def record_seeds() -> Iterator[bytes]:
