@@ -30,6 +30,23 @@ def test_what_once_broke_a_promise_does_not_any_more() -> None:
     assert {each.parent.name for each in found} <= TARGETS.keys()
 
 
+def test_a_broken_promise_and_a_square_of_time_are_noticed(tmp_path: Path) -> None:
+    watch = Watch(Target("odd", lambda data: data.decode("ascii"), lambda: [b"a"]))
+    for data in (b"a", b"long \xff", b"\xff"):
+        watch.run(data)
+    watch.write(tmp_path)
+    [(where, _, path)] = json.loads((tmp_path / "odd.json").read_text())["failures"]
+    assert where.startswith("UnicodeDecodeError at ")
+    assert Path(path).read_bytes() == b"\xff", "the shortest one"
+
+    def square(data: bytes) -> object:
+        return [data.count(b"a", at) for at in range(0, len(data), 4)]
+
+    with untraced():
+        assert growing(square, [b"ab"], 1, random.Random(1))
+        assert not growing(bytes.decode, [b"ab"], 1, random.Random(1))
+
+
 def test_the_page_says_what_was_measured() -> None:
     found = json.loads(RESULTS.read_text())
     assert {each["target"] for each in found["targets"]} == TARGETS.keys()
