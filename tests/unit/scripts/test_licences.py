@@ -115,16 +115,17 @@ PARENT = "<project><licenses><license><name>MIT\n License</name></license></lice
 
 def test_a_java_library_has_the_licence_of_its_parent_unless_it_says_one(tmp_path: Path, monkeypatch: Any) -> None:
     """What cannot be found is told."""
-    folder = fetching.repository()
+    folder = fetching.repository("library")
     monkeypatch.setattr(maven, "known", maven.known.__wrapped__)
+    monkeypatch.setattr(maven, "files", maven.files.__wrapped__)
     for name, text in (("parent", PARENT), ("library", POM.format(""))):
         file = folder / "a" / "b" / name / "1" / f"{name}-1.pom"
         file.parent.mkdir(parents=True)
         file.write_text(text)
-    file = maven.pom("library-1-linux-x86_64")
-    assert maven.artefact(file) == Artefact("a.b:library", "1", "MIT")
+    path = maven.pom("library-1-linux-x86_64")
+    assert maven.artefact(path) == Artefact("a.b:library", "1", "MIT")
     file.write_text(POM.format("<licenses><license><url>EPL 2.0</url></license></licenses>"))
-    assert maven.artefact(file).licence == "EPL-2.0"
+    assert maven.artefact(path).licence == "EPL-2.0"
     with pytest.raises(maven.ServerError, match="other-1: expected one POM"):
         maven.pom("other-1")
     with pytest.raises(maven.ServerError, match="`make camunda7` fetches them"):

@@ -73,8 +73,17 @@ def test_whatever_else_comes_is_refused_and_removed(path: str, fetch: Fetch) -> 
 def test_what_was_changed_since_is_refused_before_maven_runs(fetch: Fetch) -> None:
     fetch({}, GOOD)
     (maven.repository("b") / PLUGIN).write_bytes(EVIL)
+    (maven.repository("b") / JAR).unlink()
     with pytest.raises(ServerError, match=f"^{PLUGIN}: fetched, not the file"):
         fetch({}, EVIL)
+
+
+def test_what_is_there_needs_no_maven_and_is_compared_again(fetch: Fetch) -> None:
+    fetch({}, GOOD)
+    assert fetch({PLUGIN: EVIL}, EVIL) == "b-1.jar", "or the plugin would be refused"
+    (maven.repository("b") / JAR).write_bytes(EVIL)
+    with pytest.raises(ServerError, match=r"^b-1\.jar: not the files of maven\.lock"):
+        fetch({}, GOOD)
 
 
 def test_a_copy_that_differs_is_refused(fetch: Fetch) -> None:

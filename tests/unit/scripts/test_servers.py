@@ -7,6 +7,7 @@ import stat
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -238,6 +239,7 @@ def test_packages_are_installed_as_root_or_through_sudo_or_it_is_said_which(
 
     monkeypatch.setattr("scripts.packages.shutil.which", lambda name: name if name in tools else None)
     monkeypatch.setattr("scripts.packages.os.geteuid", lambda: user)
+    monkeypatch.setattr("scripts.packages.cache.locked", nullcontext)
     monkeypatch.setattr("scripts.packages.subprocess.run", run)
     with pytest.raises(ServerError, match=words):
         packages.install(["a", "b"])
