@@ -89,6 +89,8 @@ class Camunda7(Server):
             f"--server.port={self.port}",
             "--spring.jersey.application-path=/engine-rest",
             "--spring.datasource.url=jdbc:h2:mem:camunda7;DB_CLOSE_DELAY=-1",
+            # Nobody here asks for most of what it would make at its start.
+            "--spring.main.lazy-initialization=true",
             "--camunda.bpm.authorization.enabled=true",
             f"--camunda.bpm.admin-user.id={name}",
             f"--camunda.bpm.admin-user.password={password}",
