@@ -48,7 +48,7 @@ STEP = 8
 """Bytes of a piece, and connections until every offset was cut."""
 BAD_ACK = (
     "[gen_server:cast(Channel, {method, {'basic.ack', 999999999, false}, none, noflow})"
-    " || Channel <- rabbit_channel:list()]."
+    " || Channel <- rabbit_channel:list()]"
 )
 """Acknowledges, on every channel, what was never delivered: for that the broker closes the channel."""
 
@@ -188,7 +188,7 @@ async def reset_again_and_again(setup: Setup) -> None:
 
 async def close_channels(setup: Setup) -> None:
     """The broker closes every channel, the callers' too, and no connection."""
-    await setup.reconnected(partial(asyncio.to_thread, setup.broker.ctl, "eval", BAD_ACK), CONNECTIONS)
+    await setup.reconnected(partial(asyncio.to_thread, setup.broker.evaluate, BAD_ACK), CONNECTIONS)
 
 
 PATIENT = {"ZEEBE_REQUEST_TIMEOUT": "15m"}

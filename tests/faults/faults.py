@@ -18,6 +18,7 @@ from tests.faults.gateways import ClusterGateway, EngineGateway, ProgramGateway
 from tests.faults.ledgers import PAIR, POSTGRES, REDIS, SYNCHRONOUS
 from tests.faults.proxy import Proxy
 from tests.faults.setup import Setup
+from tests.integration import broker_control
 from tests.integration.broker_control import memory_alarm
 from tests.integration.service import delete, eventually
 from zeebe_amqp.errors import Code
@@ -100,7 +101,7 @@ async def kill_broker(setup: Setup) -> None:
 
 async def close_connections(setup: Setup) -> None:
     """The broker closes every connection, the callers' too."""
-    await asyncio.to_thread(setup.broker.ctl, "close_all_connections", "fault")
+    await asyncio.to_thread(broker_control.close_connections, setup.broker)
 
 
 async def raise_alarm(setup: Setup) -> None:

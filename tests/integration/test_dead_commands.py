@@ -12,14 +12,13 @@ from typing import Any
 
 import aio_pika
 import pytest
-from yarl import URL
 
 from consumer.core.sender import DELIVERY_COUNTS
 from consumer.dead_letters.queue import MAX_RETURNS, open_dead_letters
 from scripts.consumer import ROOT
 from scripts.rabbitmq import RabbitMQ
 from tests.cases import check_each, for_each
-from tests.integration.broker_control import version
+from tests.integration.broker_control import User, close_connections, version
 from tests.integration.caller import Caller
 from tests.integration.cli import on_a_terminal
 from tests.integration.dead_letter_queue import REASON, DeadLetterQueue
@@ -210,19 +209,18 @@ async def test_what_is_replayed_runs_and_comes_back_counted_as_its_first_sender_
     own_rabbitmq: RabbitMQ, tmp_path: Path, dead: DeadLetterQueue
 ) -> None:
     """The whole way, with a consumer that refuses it within the time a replay takes: no loop."""
-    for words in (("add_user", "alina", "secret"), ("set_permissions", "alina", ".*", ".*", ".*")):
-        await asyncio.to_thread(own_rabbitmq.ctl, *words)
-    alina = str(URL(own_rabbitmq.url).with_user("alina").with_password("secret"))
+    alina = User(own_rabbitmq)
+    await alina.allow(".*", ".*", ".*")
     async with running_service(tmp_path, own_rabbitmq.url) as service:
         dead.request_queue = service.consumer.queues[0]
-        async with Caller(alina, *service.consumer.queues) as caller:
+        async with Caller(alina.url(), *service.consumer.queues) as caller:
             body, claimed = b'{"operation":"no-such-operation"}', {wire.ORIGINAL_USER_ID: "bob"}
-            await caller.publish(body, reply_to=None, message_id="m", user_id="alina", headers=claimed)
+            await caller.publish(body, reply_to=None, message_id="m", user_id=alina.name, headers=claimed)
         for count in range(4):
             await eventually(lambda count=count: len(service.dead_letters.messages) > count, "it is dead again")
             [shown] = (await dead.run("show", "m")).rows
             assert (shown["replays"], shown["code"], shown["body"]) == (count, "UNIMPLEMENTED", body.decode())
-            assert shown["headers"][wire.ORIGINAL_USER_ID] == "alina"
+            assert shown["headers"][wire.ORIGINAL_USER_ID] == alina.name
             assert len((await dead.resend("--all")).rows) == 1
         await eventually(lambda: len(service.dead_letters.messages) == 5, "it is dead again")
         assert (await dead.run("drop", "m", "--yes")).code == 0
@@ -260,7 +258,7 @@ async def test_a_lost_connection_is_told_and_loses_nothing(own_rabbitmq: RabbitM
     async def cut() -> None:
         async with open_dead_letters(dead.settings) as opened:
             async for _ in opened.letters(10):
-                await asyncio.to_thread(own_rabbitmq.ctl, "close_all_connections", "test")
+                await asyncio.to_thread(close_connections, own_rabbitmq)
 
     with pytest.raises(BrokerError, match=r"is still in 'zeebe\.dead': try again"):
         await cut()
@@ -276,10 +274,9 @@ async def test_what_another_run_holds_comes_back_when_it_ends(dead: DeadLetterQu
 
 
 async def test_a_queue_that_is_gone_forbidden_or_away_is_told(own_rabbitmq: RabbitMQ, dead: DeadLetterQueue) -> None:
-    user = dead.request_queue
-    for words in (("add_user", user, "secret"), ("set_permissions", user, "", "", "")):
-        await asyncio.to_thread(own_rabbitmq.ctl, *words)
-    dead.url = str(URL(own_rabbitmq.url).with_user(user).with_password("secret"))
+    user = User(own_rabbitmq)
+    await user.allow("^$", "^$", "^$")
+    dead.url = user.url()
     code, rows, said = await dead.run("list")
     assert (code, rows, "secret" in said) == (1, [], False)
     assert "needs the right to read from the queue 'zeebe.dead'" in said

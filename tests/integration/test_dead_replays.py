@@ -12,10 +12,10 @@ from typing import Any
 
 import orjson
 import pytest
-from yarl import URL
 
 from scripts.rabbitmq import RabbitMQ
 from scripts.redis import Redis
+from tests.integration.broker_control import User, close_connections
 from tests.integration.dead_letter_queue import CommandResult, DeadLetterQueue
 from tests.integration.load import CREATE
 from tests.integration.service import ConsumerSetup, create, eventually, running_service
@@ -142,12 +142,11 @@ async def test_what_waits_in_its_queue_or_is_given_up_by_the_broker_is_told(dead
 async def test_a_user_who_may_have_no_copies_is_told_and_learns_what_the_service_knows(
     own_rabbitmq: RabbitMQ, service: ConsumerSetup, dead: DeadLetterQueue
 ) -> None:
-    user = f"u{uuid.uuid4().hex}"
-    for words in (("add_user", user, "secret"), ("set_permissions", user, "^$", ".*", ".*")):
-        await asyncio.to_thread(own_rabbitmq.ctl, *words)
+    user = User(own_rabbitmq)
+    await user.allow("^$", ".*", ".*")
     [name] = await add(dead)
     await dead.add(b'{"operation":"topology"}')
-    dead.url = str(URL(own_rabbitmq.url).with_user(user).with_password("secret"))
+    dead.url = user.url()
     ended = await dead.run("replay", "--all", "--wait", "600s")  # what cannot be known any more is not waited for
     assert results(ended)[name] == "succeeded"
     said = ended.stderr.splitlines()
@@ -163,7 +162,7 @@ async def test_a_connection_that_is_lost_while_it_waits_is_told(
     [name] = await add(dead)
     replay = asyncio.create_task(dead.run("replay", name))
     await eventually(lambda: service.gateway.count(CREATE), "it runs")
-    await asyncio.to_thread(own_rabbitmq.ctl, "close_all_connections", "test")
+    await asyncio.to_thread(close_connections, own_rabbitmq)
     ended = await replay
     assert (ended.code, results(ended)) == (0, {name: "succeeded"})
     assert ended.stderr.startswith("what fails again is not seen any more: ")

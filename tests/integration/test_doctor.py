@@ -25,7 +25,7 @@ from scripts.rabbitmq import RabbitMQ
 from scripts.redis import Redis
 from tests.cases import for_each
 from tests.fakes.gateway import FakeGateway
-from tests.integration.broker_control import largest_message, version
+from tests.integration.broker_control import User, evaluate, largest_message, memory_alarm, version
 from tests.integration.diagnosis import Diagnosis, diagnose, run_program
 from tests.integration.service import MEASURED, TIMEOUT, ConsumerSetup, create, eventually, running_service
 from zeebe_amqp import wire
@@ -228,61 +228,64 @@ ALL, NONE = ".*", "^$"
 
 
 @pytest.fixture
-def login(broker: RabbitMQ) -> Iterator[str]:
+def login(broker: RabbitMQ) -> Iterator[User]:
     """A user with no rights yet."""
-    name = f"ann-{uuid.uuid4().hex[:8]}"
-    broker.ctl("add_user", name, "secret")
-    yield name
-    broker.ctl("delete_user", name)
+    made = User(broker)
+    yield made
+    made.delete()
 
 
 async def test_each_missing_right_is_named_with_what_it_is_for(
-    broker: RabbitMQ, login: str, alone: dict[str, str], channel: AbstractChannel, management: tuple[str, str]
+    broker: RabbitMQ, login: User, alone: dict[str, str], channel: AbstractChannel, management: tuple[str, str]
 ) -> None:
     queue = alone["AMQP_QUEUES"]
-    environment = {**alone, "AMQP_URL": f"amqp://{login}:secret@127.0.0.1:{broker.port}"}
+    environment = {**alone, "AMQP_URL": login.url()}
     await channel.default_exchange.publish(aio_pika.Message(b"{}"), queue)
 
     async def given(*rights: str, mode: str = "active") -> Diagnosis:
-        await asyncio.to_thread(broker.ctl, "set_permissions", login, *rights)
+        await login.allow(*rights)
         return await diagnose({**environment, "AMQP_DECLARE": mode})
 
     found = await given(NONE, ALL, ALL)
     found.expect("queues", f"{queue}: rights", "problem", "to configure", queue, "AMQP_DECLARE=passive")
-    found.expect("dead letters", "exchange 'zeebe.dead'", "problem", f"{login!r} needs the right to configure")
+    found.expect("dead letters", "exchange 'zeebe.dead'", "problem", f"{login.name!r} needs the right to configure")
     found.expect("broker", "right to reply", "ok")
     found = await given(NONE, ALL, ALL, mode="passive")
     assert (found.code, set(found.levels())) == (0, {f"queues: {queue}: consumers", "service: questions"})
     found.expect("queues", f"{queue}: arguments", "not seen", "right to configure")
     found = await given(NONE, ALL, NONE, mode="passive")
-    found.expect("queues", f"{queue}: rights", "problem", f"{login!r} needs the right to read from the queue {queue!r}")
+    found.expect(
+        "queues", f"{queue}: rights", "problem", f"{login.name!r} needs the right to read from the queue {queue!r}"
+    )
     found = await given(ALL, "^zeebe", ALL)
     found.expect("broker", "right to reply", "problem", "to write to the exchange 'amq.default'", "set_permissions")
     found = await given(ALL, r"^amq\.default", ALL)
     found.expect("dead letters", "exchange 'zeebe.dead'", "problem", "to write to the exchange 'zeebe.dead'")
     found = await diagnose({**environment, "AMQP_URL": environment["AMQP_URL"].replace("secret", "geheim")}, code=1)
-    found.expect("broker", "connection", "problem", "UNAUTHENTICATED", f"user {login!r}", "AMQP_URL")
+    found.expect("broker", "connection", "problem", "UNAUTHENTICATED", f"user {login.name!r}", "AMQP_URL")
     found = await diagnose(environment, *management, code=1)
-    found.expect("broker", "management", "warning", f"let user {login!r} look (401)", "set_user_tags")
+    found.expect("broker", "management", "warning", f"let user {login.name!r} look (401)", "set_user_tags")
     state, letters = await states(broker.url, queue, wire.DEAD_LETTER)
     assert (state.waiting, letters.waiting) == (1, 0), "it took a message, or left one"
 
 
 async def test_who_else_logs_in_as_the_service_is_told_as_far_as_its_login_may_look(
-    broker: RabbitMQ, login: str, alone: dict[str, str], management: tuple[str, str]
+    broker: RabbitMQ, login: User, alone: dict[str, str], management: tuple[str, str]
 ) -> None:
-    environment = {**alone, "AMQP_URL": f"amqp://{login}:secret@127.0.0.1:{broker.port}"}
-    await asyncio.to_thread(broker.ctl, "set_permissions", login, ALL, ALL, ALL)
+    environment = {**alone, "AMQP_URL": login.url()}
+    await login.allow(ALL, ALL, ALL)
 
     async def told(*tags: str) -> Diagnosis:
-        await asyncio.to_thread(broker.ctl, "set_user_tags", login, *tags)
+        await asyncio.to_thread(login.tag, *tags)
         return await diagnose(environment, *management)
 
     without = await diagnose(environment)
-    without.expect("broker", "identity", "not seen", f"who else logs in as {login!r}", "--management")
-    (await told()).expect("broker", "identity", "warning", f"does not let user {login!r} look (401)", "set_user_tags")
+    without.expect("broker", "identity", "not seen", f"who else logs in as {login.name!r}", "--management")
+    (await told()).expect(
+        "broker", "identity", "warning", f"does not let user {login.name!r} look (401)", "set_user_tags"
+    )
     stranger = await aio_pika.connect(f"{environment['AMQP_URL']}/?name=somebody")
-    await asyncio.to_thread(broker.ctl, "set_user_tags", login, "management")
+    await asyncio.to_thread(login.tag, "management")
     await listed(environment["AMQP_URL"], management[1], "somebody")
     subject, words = "identity: connections", ("1 other connections", "'somebody from 127.0.0.1'")
     found = await told("management")
@@ -290,7 +293,7 @@ async def test_who_else_logs_in_as_the_service_is_told_as_far_as_its_login_may_l
     found.expect("broker", "identity: users", "not seen", "the tag `administrator`")
     found = await told("administrator", "impersonator")
     found.expect("broker", subject, "warning", *words)
-    found.expect("broker", "identity: users", "warning", f"1 users have the tag `impersonator`: {login!r}")
+    found.expect("broker", "identity: users", "warning", f"1 users have the tag `impersonator`: {login.name!r}")
     code, checked = await check(environment, *management)
     assert (code, checked[subject]["ok"], checked[subject]["warning"]) == (0, True, True)
     assert words[1] in checked[subject]["found"]
@@ -349,11 +352,8 @@ async def facts(broker: RabbitMQ, name: str) -> BrokerFacts:
 async def test_during_an_alarm_nothing_waits_for_an_answer_that_does_not_come(
     broker: RabbitMQ, alone: dict[str, str]
 ) -> None:
-    await asyncio.to_thread(broker.ctl, "set_vm_memory_high_watermark", "0")
-    try:
+    async with memory_alarm(broker):
         found = await facts(broker, alone["AMQP_QUEUES"])
-    finally:
-        await asyncio.to_thread(broker.ctl, "set_vm_memory_high_watermark", "0.4")
     assert (found.alarm, found.writing, found.largest) == (True, "", "")
     assert found.queues[0].differences == ()
 
