@@ -104,6 +104,16 @@ class VirtualHost:
         )
         evaluate(self.node, f"rabbit_policy:parse_set({texts})")
 
+    def policies(self) -> dict[str, str]:
+        """The name of each queue's policy by the name of the queue."""
+        told = evaluate(
+            self.node,
+            'string:join([binary_to_list(element(4, amqqueue:get_name(Queue))) ++ "=" ++ binary_to_list(Policy)'
+            f' || Queue <- rabbit_amqqueue:list(<<"{self.name}">>), Policy <- [rabbit_policy:name(Queue)],'
+            ' is_binary(Policy)], ",")',
+        )
+        return dict(each.split("=") for each in told.strip('"').split(",") if each)
+
     def delete(self) -> None:
         """Delete it, with everything in it."""
         evaluate(self.node, f'rabbit_vhost:delete(<<"{self.name}">>, <<"test">>)')
@@ -122,12 +132,12 @@ class User:
         """The address with a password."""
         return f"amqp://{self.name}:{password}@{self.host}"
 
-    async def allow(self, *rights: str) -> None:
+    async def allow(self, *rights: str, vhost: str = "/") -> None:
         """Give these rights to configure, write and read, and no others; with none, not even to connect."""
         if rights:
-            await asyncio.to_thread(self._do, "set_permissions", "/", *rights)
+            await asyncio.to_thread(self._do, "set_permissions", vhost, *rights)
         else:
-            await asyncio.to_thread(self._do, "clear_permissions", "/")
+            await asyncio.to_thread(self._do, "clear_permissions", vhost)
 
     async def change_password(self, password: str) -> None:
         """Give the user another password."""

@@ -13,8 +13,8 @@ import pytest
 from aio_pika.abc import AbstractChannel
 
 from scripts.consumer import Consumer
-from scripts.rabbitmq import RabbitMQ
 from tests.conftest import Engine
+from tests.integration.broker_control import User, VirtualHost
 from tests.unit.deploy.manifests import container, of_kind, one
 from zeebe_amqp import wire
 from zeebe_amqp.client import Client
@@ -22,26 +22,20 @@ from zeebe_amqp.commands import Topology
 
 NAME = "topology"
 PERMISSION: dict[str, Any] = one(NAME, "Permission")["spec"]
-VHOST, USER = PERMISSION["vhost"], PERMISSION["user"]
 
 
 @pytest.fixture
-async def channel(own_rabbitmq: RabbitMQ) -> AsyncIterator[AbstractChannel]:
-    """A channel in the virtual host, whose objects are made as the operator makes them."""
-    await ctl(own_rabbitmq, "add_vhost", VHOST)
-    await ctl(own_rabbitmq, "set_permissions", "--vhost", VHOST, "guest", ".*", ".*", ".*")
-    await ctl(own_rabbitmq, "add_user", USER, "secret")
-    async with await aio_pika.connect(f"{own_rabbitmq.url}/{VHOST}") as connection, connection.channel() as opened:
+async def channel(vhost: VirtualHost, user: User) -> AsyncIterator[AbstractChannel]:
+    """A channel in a virtual host, whose objects are made as the operator makes them in its own."""
+    async with await aio_pika.connect(vhost.url) as connection, connection.channel() as opened:
         await declare(opened)
-        await limit(own_rabbitmq)
+        for spec in (each["spec"] for each in of_kind(NAME, "Policy")):
+            assert spec["applyTo"] == "queues"
+            await asyncio.to_thread(vhost.set_policy, spec["name"], spec["pattern"], json.dumps(spec["definition"]))
+        permissions = PERMISSION["permissions"]
+        rights = [permissions[each].replace("\\", "\\\\") for each in ("configure", "write", "read")]
+        await user.allow(*rights, vhost=vhost.name)
         yield opened
-    await ctl(own_rabbitmq, "delete_vhost", VHOST)
-    await ctl(own_rabbitmq, "delete_user", USER)
-
-
-async def ctl(broker: RabbitMQ, *words: str) -> str:
-    """What rabbitmqctl says."""
-    return await asyncio.to_thread(broker.ctl, *words)
 
 
 async def declare(channel: AbstractChannel) -> None:
@@ -55,25 +49,14 @@ async def declare(channel: AbstractChannel) -> None:
         await (await channel.get_queue(spec["destination"])).bind(spec["source"])
 
 
-async def limit(broker: RabbitMQ) -> None:
-    """Policies and rights."""
-    for spec in (each["spec"] for each in of_kind(NAME, "Policy")):
-        bound = json.dumps(spec["definition"])
-        words = ("set_policy", "--vhost", VHOST, "--apply-to", spec["applyTo"], spec["name"], spec["pattern"], bound)
-        await ctl(broker, *words)
-    rights = [PERMISSION["permissions"][each] for each in ("configure", "write", "read")]
-    await ctl(broker, "set_permissions", "--vhost", VHOST, USER, *rights)
-
-
 async def test_the_service_answers_and_keeps_dead_letters_with_the_rights_and_queues_of_the_chart(
-    own_rabbitmq: RabbitMQ, channel: AbstractChannel, zeebe: Engine, tmp_path: Path
+    vhost: VirtualHost, user: User, channel: AbstractChannel, zeebe: Engine, tmp_path: Path
 ) -> None:
     settings = {each["name"]: each["value"] for each in container(NAME)["env"] if each["name"].startswith("AMQP_D")}
-    settings["AMQP_QUEUES"] = ",".join(await policies(own_rabbitmq))
-    url = f"amqp://{USER}:secret@127.0.0.1:{own_rabbitmq.port}/{VHOST}"
-    with Consumer(tmp_path, url, zeebe.address, settings) as consumer:
+    settings["AMQP_QUEUES"] = ",".join(await policies(vhost))
+    with Consumer(tmp_path, f"{user.url()}/{vhost.name}", zeebe.address, settings) as consumer:
         assert consumer.reasons() == {}
-        async with Client(f"{own_rabbitmq.url}/{VHOST}") as client:
+        async with Client(vhost.url) as client:
             assert (await client.call(Topology())).brokers
         await channel.default_exchange.publish(aio_pika.Message(b"nonsense"), wire.COMMANDS_QUEUE)
         dead = await channel.get_queue(wire.DEAD_LETTER)
@@ -83,10 +66,9 @@ async def test_the_service_answers_and_keeps_dead_letters_with_the_rights_and_qu
             await letter.ack()
 
 
-async def policies(broker: RabbitMQ) -> list[str]:
+async def policies(vhost: VirtualHost) -> list[str]:
     """The request queues, when each queue has the policy that is for it."""
-    told = await ctl(broker, "list_queues", "--vhost", VHOST, "--formatter", "json", "name", "policy")
-    bounds = {each["name"]: each["policy"] for each in json.loads(told)}
+    bounds = await asyncio.to_thread(vhost.policies)
     assert bounds.pop(wire.DEAD_LETTER) == "zeebe-dead"
     assert set(bounds.values()) == {"zeebe-requests"}
     return list(bounds)
