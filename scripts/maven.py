@@ -122,7 +122,7 @@ def _run(arguments: list[str], folder: Path, progress: Progress, growing: list[P
 
 def repositories() -> Path:
     """The folder of all repositories; it need not exist."""
-    return cache.folder() / "maven"
+    return cache.folder() / "repositories"
 
 
 def repository(wanted: str) -> Path:

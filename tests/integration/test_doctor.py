@@ -25,7 +25,7 @@ from scripts.rabbitmq import RabbitMQ
 from scripts.redis import Redis
 from tests.cases import for_each
 from tests.fakes.gateway import FakeGateway
-from tests.integration.broker_control import User, evaluate, largest_message, memory_alarm, version
+from tests.integration.broker_control import User, largest_message, memory_alarm, version
 from tests.integration.diagnosis import Diagnosis, diagnose, run_program
 from tests.integration.service import MEASURED, TIMEOUT, ConsumerSetup, create, eventually, running_service
 from zeebe_amqp import wire
