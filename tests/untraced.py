@@ -12,7 +12,8 @@ __all__ = ["OTHERWISE", "TESTS", "is_untraced", "untraced"]
 
 TESTS = Path(__file__).parent
 OTHERWISE = {
-    "faults", "simulation", "unit/benchmarks", "unit/deploy", "unit/scripts", "unit/test_compose.py",
+    "faults", "simulation", "unit/benchmarks", "unit/contracts/asyncapi", "unit/deploy", "unit/scripts",
+    "unit/test_compose.py",
     "unit/test_declarations.py", "unit/test_hardening.py", "unit/test_linear.py", "unit/test_private_names.py",
     "unit/test_repository.py", "unit/test_wheels.py", "unit/test_words.py", "unit/test_workflows.py",
     "integration/engines", "integration/test_alerts.py", "integration/test_broker_dead_letters.py",
