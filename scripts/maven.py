@@ -4,6 +4,7 @@ Everything that it fetches, its own plugin included, is in a folder of the cache
 SHA-256: Maven itself compares only what the same server says. `python -m scripts.maven_lock` writes the lock.
 
 What is wanted has a repository of its own each, so that several Mavens can run at the same time: they do not share one.
+Each begins as a copy of one with Maven's plugin, which takes longer to fetch than most of what it fetches.
 """
 
 from __future__ import annotations
@@ -97,13 +98,26 @@ def run(arguments: list[str], folder: Path, progress: Progress, growing: list[Pa
     packages.ensure([("mvn", "maven")])
     own = repository(wanted)
     with cache.locked(f"maven-{wanted}"):
-        check_repository(own)
-        _run(["-C", f"-Dmaven.repo.local={own}", *arguments], folder, progress, growing, own)
-        check_repository(own)
+        if not own.exists():
+            shutil.copytree(_with_plugin(), own)
+        _run(arguments, folder, progress, growing, own)
+
+
+def _with_plugin() -> Path:
+    """A repository that has Maven's plugin and nothing else."""
+    made = repository("plugin")
+    with cache.locked("maven-plugin"):
+        if not made.exists():
+            with cache.workspace() as work:
+                _run([f"{PLUGIN}:help"], work, Progress(PLUGIN, 0), [], work / "repository")
+                made.parent.mkdir(exist_ok=True)
+                cache.publish(work / "repository", made)
+    return made
 
 
 def _run(arguments: list[str], folder: Path, progress: Progress, growing: list[Path], own: Path) -> None:
-    command = ["mvn", "-B", "-Dstyle.color=never", "-q", *arguments]
+    check_repository(own)
+    command = ["mvn", "-B", "-Dstyle.color=never", "-q", "-C", f"-Dmaven.repo.local={own}", *arguments]
     with transfer.told(progress.what, lambda: transfer.size(own)), tempfile.TemporaryFile("w+") as output:
         download = subprocess.Popen(
             command,
@@ -118,6 +132,7 @@ def _run(arguments: list[str], folder: Path, progress: Progress, growing: list[P
         if download.returncode:
             output.seek(0)
             raise ServerError(f"Maven failed with {' '.join(arguments)}:\n{output.read()[-3000:]}")
+    check_repository(own)
 
 
 def repositories() -> Path:

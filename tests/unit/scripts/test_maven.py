@@ -25,11 +25,13 @@ import sys
 from pathlib import Path
 given = dict(each[2:].split("=", 1) for each in sys.argv if each.startswith("-D") and "=" in each)
 assert "-C" in sys.argv
-for path, content in {files!r}.items():
+copies = "outputDirectory" in given  # else it is asked for its plugin alone
+for path, content in ({files!r} if copies else {plugin!r}).items():
     file = Path(given["maven.repo.local"], path)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
-Path(given["outputDirectory"], "b-1.jar").write_bytes({copied!r})
+if copies:
+    Path(given["outputDirectory"], "b-1.jar").write_bytes({copied!r})
 """
 """A Maven that fetches some files, and copies one."""
 
@@ -50,7 +52,7 @@ def fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fetch:
 
     def run(changed: dict[str, bytes], copied: bytes) -> str:
         files = {PLUGIN: GOOD, JAR: GOOD, POM: GOOD, **changed}
-        (programs / "mvn").write_text(MAVEN.format(files=files, copied=copied))
+        (programs / "mvn").write_text(MAVEN.format(files=files, copied=copied, plugin={PLUGIN: files[PLUGIN]}))
         with cache.workspace() as work:
             return maven.fetch("a:b:1:jar", work).name
 
@@ -67,7 +69,7 @@ def test_whatever_else_comes_is_refused_and_removed(path: str, fetch: Fetch) -> 
         fetch({path: EVIL}, GOOD)
     assert not (maven.repository("b") / path).exists()
     assert (maven.repository("b") / PLUGIN).exists() == (path != PLUGIN)
-    shutil.rmtree(maven.repository("b"))
+    shutil.rmtree(maven.repositories(), ignore_errors=True)
 
 
 def test_what_was_changed_since_is_refused_before_maven_runs(fetch: Fetch) -> None:
