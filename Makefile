@@ -12,7 +12,7 @@ MINUTES  ?= 10
 BROKER   ?=
 # Tests wait for servers half of the time, hence more workers than processors. Each has servers of its own, so files stay
 # whole, and in the order of their names: the slow ones with servers first, and no worker waits long for the last one.
-SIDE_BY_SIDE := --numprocesses 4 --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := --numprocesses 5 --dist loadfile --no-loadscope-reorder
 export OP DATA TAG BROKER BROKER_NEWER
 # The tests start some 250 programs. Compiling everything anew for each of them takes three seconds a time.
 unexport PYTHONDONTWRITEBYTECODE
@@ -86,8 +86,7 @@ call: venv ## send one command and show the reply: make call OP=topology DATA='{
 # --- checking ---------------------------------------------------------------------------------------------------------
 
 test: venv ## everything that must pass: format, lint, types, layers, protocol, all tests
-	@$(MAKE) --no-print-directory --jobs 4 --output-sync=line .venv/compiled fetched check
-	@$(MAKE) --no-print-directory proto-check
+	@$(MAKE) --no-print-directory --jobs 5 --output-sync=line .venv/compiled fetched proto-check check
 	$(RUN) -m pytest --cov $(SIDE_BY_SIDE)
 
 # Each worker reads all tests. In a new environment all four would compile them and the packages at the same time; what is
@@ -134,7 +133,7 @@ types: venv ## mypy --strict, and what callers see of the types
 layers: venv ## who may import whom
 	.venv/bin/lint-imports --no-logo
 
-proto-check: servers ## compare the generated gRPC messages with the published protocol
+proto-check: venv ## compare the generated gRPC messages with the published protocol
 	@$(RUN) -m scripts.protocol --check
 
 # --- making -----------------------------------------------------------------------------------------------------------

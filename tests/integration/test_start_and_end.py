@@ -53,6 +53,7 @@ async def test_without_a_gateway_it_lives_and_is_ready_as_soon_as_there_is_one(
             "identity": True,
             "policy": True,
             "audit": True,
+            "replies: mode": True,
             "signing key": True,
             "gateway": False,
         }
