@@ -12,7 +12,7 @@ MINUTES  ?= 10
 BROKER   ?=
 # Tests wait for servers half of the time, hence more workers than processors. Each has servers of its own, so files stay
 # whole, and in the order of their names: the slow ones with servers first, and no worker waits long for the last one.
-SIDE_BY_SIDE := --numprocesses 5 --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 export OP DATA TAG BROKER BROKER_NEWER
 # The tests start some 250 programs. Compiling everything anew for each of them takes three seconds a time.
 unexport PYTHONDONTWRITEBYTECODE

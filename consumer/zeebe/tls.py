@@ -18,6 +18,8 @@ CLOSED: Final = "Socket closed"
 """All that C-core says when the server ends a connection without a word."""
 _ENDED: Final = (CLOSED, "Unwrap failed")
 """The same, and what it says of an alert that comes when TLS is there, whatever the alert says."""
+_CUT: Final = ("Connection reset", "Broken pipe", "Delayed close")
+"""What it may say instead where an alert was lost with the connection; that has other causes, too."""
 
 _OURS: Final = "see {ZEEBE_CLIENT_CERT_PATH} and {ZEEBE_CLIENT_KEY_PATH}"
 _ADVICE: Final[Mapping[TlsProblem, str]] = MappingProxyType(
@@ -82,7 +84,7 @@ async def look_closer(text: str, zeebe: Zeebe) -> str:
         names = await other_names(host, port, checking)
         told = f"it is for {', '.join(names)}, not for {zeebe.override_authority or host}: {advice(text, zeebe)}"
         return told if names else ""
-    if not _is_ended(text):
+    if not (_is_ended(text) or any(words in text for words in _CUT)):
         return ""
     if zeebe.plaintext:
         problem = TlsProblem.ENCRYPTED if await speaks_tls(host, port) else None

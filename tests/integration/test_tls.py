@@ -24,7 +24,7 @@ from consumer.config import Amqp, OAuth, Settings, Zeebe
 from consumer.rabbitmq import Broker
 from consumer.zeebe import ZeebeEngine, client, credentials
 from consumer.zeebe.examination import ask_gateway
-from consumer.zeebe.hints import add_hint
+from consumer.zeebe.hints import add_hint, advise
 from scripts.process import free_port
 from scripts.rabbitmq import RabbitMQ
 from tests.cases import check_each
@@ -253,6 +253,16 @@ async def test_callers_and_operators_learn_what_is_wrong_with_tls_to_the_gateway
             assert (cause in text, more in text) == (True, True), text
 
     await check_each(GATEWAY, names)
+
+
+async def test_a_connection_that_is_cut_without_a_word_is_looked_at_closer(certificates: Certificates) -> None:
+    """Which words the library finds for it depends on the moment."""
+    async with serving(certificates, "good") as gateway:
+        for words in ("Socket closed", "recvmsg:Connection reset by peer", "Broken pipe", "Delayed close due to x"):
+            zeebe = Zeebe(gateway.address, plaintext=True)
+            told = await advise(f"failed to connect to all addresses; last error: UNAVAILABLE: {words}", zeebe)
+            assert "the gateway speaks TLS" in told, words
+        assert await advise("something else", Zeebe(gateway.address, plaintext=True)) == ""
 
 
 async def test_what_a_server_has_against_a_client_certificate_is_heard(
