@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
+
+import click
+import orjson
 
 from consumer.camunda7 import Camunda7Engine
 from consumer.config import Amqp, Camunda7, Settings
@@ -24,7 +29,7 @@ from zeebe_amqp import wire
 from zeebe_amqp.amqp.connection import BrokerError
 from zeebe_amqp.errors import CommandError
 
-__all__ = ["Finding", "check"]
+__all__ = ["Finding", "check", "show"]
 
 NO_BOUND: Final = (
     "a full disk is the bound, unless a policy sets one. AMQP does not show policies: see `rabbitmqctl list_policies`, "
@@ -66,6 +71,23 @@ async def check(settings: Settings, management: str | None = None) -> list[Findi
     exposed = [Finding("connections", True, each, warning=True) for each in exposures(settings)]
     told = [*map(_diagnosed, replies), *jobs, *ledger, *map(_diagnosed, rights)]
     return [*broker, *told, *exposed, *engines]
+
+
+def show(findings: Sequence[Finding]) -> None:
+    """Print them: for people on a terminal, else a line of JSON for each."""
+    if not sys.stdout.isatty():
+        for finding in findings:
+            row = {"part": finding.part, "ok": finding.ok, "found": finding.found}
+            click.echo(orjson.dumps({**row, "warning": True} if finding.warning else row))
+        return
+    from rich.console import Console
+
+    console = Console()
+    for finding in findings:
+        mark = "[green]ok[/green]     " if finding.ok else "[red]failed[/red] "
+        mark = "[yellow]warning[/yellow]" if finding.warning else mark
+        console.print(f"{mark} [bold]{finding.part}[/bold]  ", end="")
+        console.print(finding.found, markup=False, highlight=False)
 
 
 async def _broker(amqp: Amqp, management: str | None) -> list[Finding]:

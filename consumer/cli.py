@@ -24,7 +24,6 @@ from zeebe_amqp.commands import COMMANDS
 from zeebe_amqp.schema.formatting import printable
 
 if TYPE_CHECKING:
-    from consumer.check import Finding
     from consumer.dead_letters.audit import LetterAudit
     from consumer.dead_letters.outcome import Inquire
     from consumer.lookup import Findings
@@ -175,12 +174,12 @@ def _loop_factory() -> asyncio.AbstractEventLoop:
 @click.pass_context
 def check_command(context: click.Context, /, management: str | None, **options: str | None) -> None:
     """Check the broker and the engines once; exit code 0 if all work, else 1."""
-    from consumer.check import check
+    from consumer.check import check, show
 
     settings = _load(_given(context, options)).settings
     _check_management(management, settings.amqp)
     findings = asyncio.run(check(settings, management))
-    _show(findings)
+    show(findings)
     sys.exit(0 if all(finding.ok for finding in findings) else FAILED)
 
 
@@ -189,22 +188,6 @@ def _check_management(url: str | None, amqp: Amqp) -> None:
 
     if url is not None and (accepted := refused_url(url, amqp)) is not None:
         raise click.BadParameter(f"accepted: {accepted}", param_hint="--management")
-
-
-def _show(findings: list[Finding]) -> None:
-    if not sys.stdout.isatty():
-        for finding in findings:
-            row = {"part": finding.part, "ok": finding.ok, "found": finding.found}
-            click.echo(orjson.dumps({**row, "warning": True} if finding.warning else row))
-        return
-    from rich.console import Console
-
-    console = Console()
-    for finding in findings:
-        mark = "[green]ok[/green]     " if finding.ok else "[red]failed[/red] "
-        mark = "[yellow]warning[/yellow]" if finding.warning else mark
-        console.print(f"{mark} [bold]{finding.part}[/bold]  ", end="")
-        console.print(finding.found, markup=False, highlight=False)
 
 
 @main.command("doctor")
