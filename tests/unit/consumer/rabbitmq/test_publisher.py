@@ -217,8 +217,9 @@ async def test_a_new_connection_has_time_for_silence_but_not_for_refusals(patien
     channel.waiting[0].set_exception(Nacked("the broker sent a nack"))
     with pytest.raises(Refused):
         await publishing
-    # It was found sound, so nobody asks while the next ones begin, however long that takes.
-    patient._found_sound = asyncio.get_running_loop().time() + 60
+    # It was found sound, so nobody asks while the next ones begin, however long that takes; nor are those late.
+    await until(lambda: patient._examining is None)
+    patient._found_sound, patient._stuck = asyncio.get_running_loop().time() + 60, 60.0
     declared = patient._declare.await_count
     for _ in range(2):
         refused = await begin(patient)
