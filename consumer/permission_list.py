@@ -17,9 +17,7 @@ HEAD: Final = """\
 # Who may do what in the virtual host {vhost}, {mode}.
 # Each user needs to be there: `rabbitmqctl add_user NAME` asks for a password.
 """
-LATER: Final = """\
-# Start the service now: newer brokers take permissions on topics only of an exchange that is there.
-"""
+LATER: Final = "# Start the service now: newer brokers take permissions on topics only of an exchange that is there."
 
 
 def read_users(names: Sequence[str]) -> Sequence[str]:
@@ -67,7 +65,7 @@ def list_permissions(settings: Settings, users: Sequence[str], workers: Mapping[
     if service is not None:
         yield from map(_line, commands(of_service(service, amqp, settings.jobs), where))
     if exchange is not None:
-        yield from LATER.splitlines()
+        yield LATER
     for user in dict.fromkeys((*users, *workers)):
         types = workers.get(user, ())
         reads = [queues.get(each, job_queue(each)) for each in types]

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
-__all__ = ["Finding", "Level", "Section"]
+__all__ = ["Finding", "Level", "Section", "some"]
+
+
+MAX_SHOWN: Final = 5
+"""Texts of a list that a finding repeats."""
+
+
+def some(texts: Iterable[str]) -> str:
+    """The first of a list, and how many more there are."""
+    listed = list(texts)
+    more = f" and {len(listed) - MAX_SHOWN} more" if len(listed) > MAX_SHOWN else ""
+    return ", ".join(listed[:MAX_SHOWN]) + more
 
 
 class Level(StrEnum):

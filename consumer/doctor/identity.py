@@ -8,7 +8,7 @@ from typing import Final
 from yarl import URL
 
 from consumer.config import Amqp
-from consumer.doctor.finding import Finding, Section
+from consumer.doctor.finding import Finding, Section, some
 from consumer.doctor.management import Connection, LoginFacts, ManagementError, ask_logins
 from zeebe_amqp.amqp.connection import login, logins
 
@@ -19,10 +19,8 @@ CONNECTIONS: Final = "identity: connections"
 USERS: Final = "identity: users"
 OURS: Final = "zeebe-amqp "
 """How the connections of the service and of its commands are named; those of callers are not."""
-MAX_SHOWN: Final = 5
-"""Names and hosts that a finding repeats."""
 MAX_TEXT: Final = 60
-"""Characters of each."""
+"""Characters of a name or a host that are told."""
 
 _WHY_CONNECTIONS: Final = (
     "a program that logs in as the service can read and remove requests, and its own requests count as the service's"
@@ -120,6 +118,4 @@ def _users(facts: LoginFacts) -> Finding:
 
 
 def _shown(texts: Iterable[str]) -> str:
-    listed = list(texts)
-    more = f" and {len(listed) - MAX_SHOWN} more" if len(listed) > MAX_SHOWN else ""
-    return ", ".join(repr(each[:MAX_TEXT]) for each in listed[:MAX_SHOWN]) + more
+    return some(repr(each[:MAX_TEXT]) for each in texts)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from consumer.config import Amqp, Settings
-from consumer.doctor.finding import Finding, Section
+from consumer.doctor.finding import Finding, Section, some
 from consumer.doctor.management import ManagementError, PermissionFacts, ask_permissions
 from consumer.rabbitmq.permissions import DEFAULT_EXCHANGE, Permissions
 from zeebe_amqp import strict, wire
@@ -20,7 +20,8 @@ MODE: Final = "replies: mode"
 PERMISSIONS: Final = "replies: permissions"
 STRANGER: Final = "somebody-else"
 """Stands for a user who is yet to come."""
-MAX_SHOWN: Final = 5
+MAX_TEXT: Final = 160
+"""Characters that are told of each user."""
 _WHY: Final = "one user can read, forge or remove the replies of another"
 _PRINTED: Final = "give the permissions that `python -m consumer permissions USER` prints, and no others"
 
@@ -56,9 +57,9 @@ def judge_permissions(facts: PermissionFacts, amqp: Amqp) -> Finding:
     names = [each.user for each in users]
     found = {each.user: reason for each in users if (reason := next(breaches(each, names, amqp), None))}
     if found:
-        shown = _shown(f"{user!r} {reason}" for user, reason in found.items())
+        shown = some(f"{user!r} {reason}"[:MAX_TEXT] for user, reason in found.items())
         return REPLIES.problem(PERMISSIONS, f"{len(found)} of {len(users)} users: {shown}", _PRINTED, _WHY)
-    above = _shown(map(repr, sorted(facts.administrators)))
+    above = some(repr(each)[:MAX_TEXT] for each in sorted(facts.administrators))
     more = f"; administrators may give themselves any: {above}" if above else ""
     return REPLIES.ok(PERMISSIONS, f"none of {len(users)} users reaches the replies of another{more}")
 
@@ -110,9 +111,3 @@ def _permits(pattern: str, name: str) -> bool:
         return re.search(pattern or "^$", name) is not None
     except re.error:  # Erlang knows what Python does not: it is not ours, so it is too much
         return True
-
-
-def _shown(texts: Iterable[str]) -> str:
-    listed = list(texts)
-    more = f" and {len(listed) - MAX_SHOWN} more" if len(listed) > MAX_SHOWN else ""
-    return ", ".join(each[:160] for each in listed[:MAX_SHOWN]) + more

@@ -61,7 +61,8 @@ class RefusedReplies:
 
     def stuck(self, message: Message) -> str | None:
         """Why the reply of a request is not published like others: nothing was confirmed there at the last try."""
-        return self._stuck.get(self._address(message))
+        # Nearly always nothing is, and each reply asks.
+        return self._stuck.get(self._address(message)) if self._stuck else None
 
     def record_try(self, message: Message, stuck: str | None = None) -> None:
         """Remember what came of a try; `stuck` says why nothing was confirmed, when that took a while to find out."""

@@ -51,12 +51,14 @@ def to_own_key(message: Message, exchange: str) -> Address:
 
 def reply_route(settings: Settings) -> ReplyRoute:
     """The one that the settings ask for."""
-    if settings.amqp.reply_exchange is not None:
+    exchange = settings.amqp.reply_exchange
+    # Callers have few reply queues and ask often.
+    remember = lru_cache(maxsize=4096)
+    if exchange is not None:
+        strictly = remember(reply_policy.strict_refusal)
         return ReplyRoute(
-            lambda message: reply_policy.strict_refusal(message.reply_to, message.user_id),
-            partial(to_own_key, exchange=settings.amqp.reply_exchange),
+            lambda message: strictly(message.reply_to, message.user_id), partial(to_own_key, exchange=exchange)
         )
     own_queues = frozenset(queue_names(settings.amqp, settings.jobs))
-    # Callers have few reply queues and ask often.
-    judge = lru_cache(maxsize=4096)(partial(reply_policy.refusal, own_queues=own_queues, allow=settings.reply_allow))
+    judge = remember(partial(reply_policy.refusal, own_queues=own_queues, allow=settings.reply_allow))
     return ReplyRoute(lambda message: judge(message.reply_to), to_queue)
