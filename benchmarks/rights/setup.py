@@ -13,28 +13,21 @@ from consumer.security import policy
 from consumer.security.policy import Policy
 from scripts.consumer import Consumer
 from scripts.rabbitmq import RabbitMQ
-from tests.integration.broker_control import evaluate
+from tests.integration.broker_control import authorize
 from tests.integration.caller import Caller
 
 
 def add_users(node: RabbitMQ, host: str = "/") -> None:
     """Make alice and mallory, with rights on request queues and on reply queues of their own."""
     for user in USERS:
-        _do(node, "add_user", user, PASSWORD)
-        _do(node, "set_permissions", user, host, *rights(user))
+        authorize(node, "add_user", user, PASSWORD)
+        authorize(node, "set_permissions", user, host, *rights(user))
 
 
 def delete_users(node: RabbitMQ) -> None:
     """Forget them."""
     for user in USERS:
-        _do(node, "delete_user", user)
-
-
-def _do(node: RabbitMQ, what: str, *texts: str) -> None:
-    escaped = (text.replace("\\", "\\\\") for text in (*texts, "rights"))
-    evaluate(
-        node, f"rabbit_auth_backend_internal:{what}({', '.join(f'<<{chr(34)}{each}{chr(34)}>>' for each in escaped)})"
-    )
+        authorize(node, "delete_user", user)
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,6 +19,7 @@ from consumer.config import Amqp
 from consumer.config.settings import JobType
 from consumer.rabbitmq.permissions import Permissions, commands, of_service, of_user
 from scripts.rabbitmq import RabbitMQ
+from tests.integration.broker_control import authorize
 from zeebe_amqp import strict, wire
 
 __all__ = [
@@ -33,7 +34,6 @@ __all__ = [
     "add_users",
     "delete_users",
     "give",
-    "given",
     "permitted",
 ]  # fmt: skip
 
@@ -59,31 +59,23 @@ def _with_queues(permissions: Permissions) -> Permissions:
     return Permissions(permissions.user, f"^{own}$", rf"^(amq\.default|{own})$", f"^{own}$")
 
 
-def given(permissions: Iterable[Permissions], vhost: str) -> Iterable[list[str]]:
-    """The calls of `rabbitmqctl` that give them."""
-    for each in permissions:
-        yield from commands(each, vhost)
-
-
 def give(node: RabbitMQ, permissions: Permissions, vhost: str) -> None:
     """Give them without `rabbitmqctl`, which takes a second each time."""
     for what, _, *arguments in commands(permissions, vhost):
         where, user, *patterns = arguments
-        texts = [user, where, *patterns, "strict"]
-        escaped = ", ".join(f'<<"{each}">>' for each in (text.replace("\\", "\\\\") for text in texts))
-        node.evaluate(f"rabbit_auth_backend_internal:{what}({escaped})")
+        authorize(node, what, user, where, *patterns)
 
 
 def add_users(node: RabbitMQ) -> None:
     """Make everybody, without permissions."""
     for user in (SERVICE, ALICE, *ATTACKERS):
-        node.evaluate(f'rabbit_auth_backend_internal:add_user(<<"{user}">>, <<"{PASSWORD}">>, <<"strict">>)')
+        authorize(node, "add_user", user, PASSWORD)
 
 
 def delete_users(node: RabbitMQ) -> None:
     """Forget them."""
     for user in (SERVICE, ALICE, *ATTACKERS):
-        node.evaluate(f'rabbit_auth_backend_internal:delete_user(<<"{user}">>, <<"strict">>)')
+        authorize(node, "delete_user", user)
 
 
 @dataclass

@@ -67,6 +67,13 @@ def _limit_messages(node: RabbitMQ, size: str) -> None:
     evaluate(node, f"application:set_env(rabbit, max_message_size, {size}), {kept}")
 
 
+def authorize(node: RabbitMQ, what: str, *texts: str) -> None:
+    """What `rabbitmqctl` does for users and permissions, such as `set_permissions`, with the user's name first."""
+    escaped = (text.replace("\\", "\\\\") for text in (*texts, "test"))
+    told = ", ".join(f'<<"{text}">>' for text in escaped)
+    evaluate(node, f"rabbit_auth_backend_internal:{what}({told})")
+
+
 class VirtualHost:
     """A part of a broker that one test file has for itself, with queues, exchanges and policies of its own."""
 
@@ -75,10 +82,7 @@ class VirtualHost:
         self.name = f"test-{uuid.uuid4().hex[:8]}"
         self.url = f"{node.url}/{self.name}"
         evaluate(node, f'rabbit_vhost:add(<<"{self.name}">>, <<"test">>)')
-        rights = ", ".join(['<<".*">>'] * 3)
-        evaluate(
-            node, f'rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"{self.name}">>, {rights}, <<"test">>)'
-        )
+        authorize(node, "set_permissions", "guest", self.name, ".*", ".*", ".*")
 
     def cut_off_services(self) -> None:
         """End the connections of the services that use it, and nobody else's."""
@@ -158,5 +162,4 @@ class User:
         self._do("delete_user")
 
     def _do(self, what: str, *arguments: str) -> None:
-        texts = ", ".join(f'<<"{text}">>' for text in (self.name, *arguments, "test"))
-        evaluate(self.node, f"rabbit_auth_backend_internal:{what}({texts})")
+        authorize(self.node, what, self.name, *arguments)

@@ -33,7 +33,7 @@ async def channel(vhost: VirtualHost, user: User) -> AsyncIterator[AbstractChann
             assert spec["applyTo"] == "queues"
             await asyncio.to_thread(vhost.set_policy, spec["name"], spec["pattern"], json.dumps(spec["definition"]))
         permissions = PERMISSION["permissions"]
-        rights = [permissions[each].replace("\\", "\\\\") for each in ("configure", "write", "read")]
+        rights = [permissions[each] for each in ("configure", "write", "read")]
         await user.allow(*rights, vhost=vhost.name)
         yield opened
 

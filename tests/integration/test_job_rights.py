@@ -41,8 +41,7 @@ def rights(*lists: list[list[str]], job_type: str = "") -> list[str]:
     """Patterns for all the names of some lists."""
     merged = [sorted({name for each in column for name in each}) for column in zip(*lists, strict=True)]
     patterns = [[re.escape(name.replace("TYPE", job_type)).replace(r"\*", ".*") for name in names] for names in merged]
-    # A backslash stands twice in a text of Erlang.
-    return [f"^({'|'.join(names)})$".replace("\\", "\\\\") for names in patterns]
+    return [f"^({'|'.join(names)})$" for names in patterns]
 
 
 @pytest.fixture
