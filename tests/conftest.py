@@ -28,6 +28,7 @@ from scripts.rabbitmq import RabbitMQ
 from scripts.rabbitmq_release import NEWEST, WITHOUT_NEWER
 from scripts.redis import Redis
 from scripts.zeebe_in_memory import ZeebeInMemory
+from tests import asserts  # noqa: F401 - before the next ones
 from tests.integration.broker_control import User, VirtualHost
 from tests.modules import our_modules
 from tests.releases import Nodes, Schedule, named, newer, releases_of
