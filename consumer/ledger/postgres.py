@@ -199,7 +199,7 @@ class PostgresStore:
         async for key, was_owner, entries, size in written:
             self.size += entries
             self.kept_bytes += size
-            self._counted += entries
+            self._counted += 1
             order = orders[key]
             taken_over = order.is_claim and was_owner is not None
             done[key] = Found(order.row.digest, was_owner, None) if taken_over else None

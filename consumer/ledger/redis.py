@@ -39,7 +39,7 @@ class RedisStore:
 
     def __init__(self, url: str) -> None:
         self.name = _name(url)
-        self.size = self.kept_bytes = 0
+        self.size = self.kept_bytes = self._counted = 0
         self.evicted = Evicted()
         self._owner_key = ""
         self._lease = 0
@@ -81,7 +81,7 @@ class RedisStore:
         record = row.record or b""
         args: list[Any] = [row.digest, row.owner.hex(), _milliseconds(row.expires - now), record]
         args += [row.user.hex(), row.key.hex(), to_mark(record), size_of(record)]
-        self.size = await self._finish([_key(row.key)], args)
+        self._count(*await self._finish([_key(row.key)], args))
 
     async def release(self, key: bytes, owner: bytes) -> None:
         """See `Store.release`."""
@@ -93,7 +93,8 @@ class RedisStore:
         for user, most in allowed.items():
             args += [user.hex(), most]
         keys = [scripts.FINISHED, scripts.BYTES]
-        self.size, self.kept_bytes, bodies, entries = await self._trim(keys, args)
+        size, kept_bytes, bodies, entries = await self._trim(keys, args)
+        self._count(size, kept_bytes)
         self.evicted.bodies += bodies
         self.evicted.entries += entries
 
@@ -120,8 +121,10 @@ class RedisStore:
     async def renew(self) -> None:
         """See `Store.renew`."""
         await self._redis.set(self._owner_key, 1, px=self._lease)
-        self.size = int(await self._redis.get(scripts.FINISHED) or 0)
-        self.kept_bytes = int(await self._redis.get(scripts.BYTES) or 0)
+        before = self._counted
+        size, kept_bytes = await self._redis.mget(scripts.FINISHED, scripts.BYTES)
+        if before == self._counted:  # otherwise another connection may have brought a later count
+            self._count(int(size or 0), int(kept_bytes or 0))
 
     async def close(self) -> None:
         """See `Store.close`: who takes over what we still ran need not wait for the lease to end."""
@@ -130,6 +133,10 @@ class RedisStore:
                 await self._redis.delete(self._owner_key)
         finally:
             await self._redis.aclose()
+
+    def _count(self, size: int, kept_bytes: int) -> None:
+        self.size, self.kept_bytes = size, kept_bytes
+        self._counted += 1
 
     async def _settings(self) -> dict[str, str]:
         try:

@@ -73,7 +73,7 @@ local function add(user, entries, bytes)
     if amount ~= 0 and tonumber(redis.call('ZINCRBY', key, amount, user)) <= 0 then redis.call('ZREM', key, user) end
   end
   if bytes ~= 0 then redis.call('INCRBY', PREFIX .. 'bytes', bytes) end
-  return entries ~= 0 and redis.call('INCRBY', PREFIX .. 'finished', entries)
+  if entries ~= 0 then redis.call('INCRBY', PREFIX .. 'finished', entries) end
 end
 """
 
@@ -81,7 +81,7 @@ FINISH: Final = (
     f"local PREFIX = '{PREFIX}'\n{_HOLDINGS}"
     """
 -- KEYS: entry. ARGV: digest, owner, expiry in ms, record, user, key, mark, bytes of its body.
--- Returns how many have finished.
+-- Returns how many have finished, and how many bytes they have.
 local entry = redis.call('HMGET', KEYS[1], 'owner', 'record')
 if not entry[2] and (not entry[1] or entry[1] == ARGV[2]) then
   local user, key, size = ARGV[5], ARGV[6], tonumber(ARGV[8])
@@ -95,10 +95,9 @@ if not entry[2] and (not entry[1] or entry[1] == ARGV[2]) then
   redis.call('ZADD', PREFIX .. 'shares:expiry', 'NX', expires, user)
   local bodies = 0
   if size > 0 then bodies = redis.call('ZADD', PREFIX .. 'bodies:' .. user, expires, size .. ':' .. key) end
-  local finished = add(user, entries, bodies * size)
-  if finished then return finished end
+  add(user, entries, bodies * size)
 end
-return tonumber(redis.call('GET', PREFIX .. 'finished') or 0)
+return {tonumber(redis.call('GET', PREFIX .. 'finished') or 0), tonumber(redis.call('GET', PREFIX .. 'bytes') or 0)}
 """
 )
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
+import pytest
 
-from consumer.ledger import Ledger, statements
+from consumer.ledger import Ledger, postgres, statements
 from consumer.ledger.ledger import RETRY
 from consumer.ledger.postgres import PostgresStore
 from scripts.postgres import Postgres
@@ -30,6 +31,18 @@ class Database(SharedLedgers):
 
     async def lose_answers(self) -> None:
         await self.run(f"DELETE FROM {statements.ENTRIES}")
+
+    def delay_counts(self, patch: pytest.MonkeyPatch, ledger: Ledger, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        one = postgres._one
+
+        async def late(connection: Any, statement: str, **arguments: Any) -> Any:
+            found = await one(connection, statement, **arguments)
+            if statement == statements.RENEW:
+                patch.undo()
+                await meanwhile()
+            return found
+
+        patch.setattr(postgres, "_one", late)
 
     async def run(self, statement: Any) -> list[tuple[Any, ...]]:
         async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as connection:

@@ -14,7 +14,7 @@ from consumer.core.message import Reply
 from consumer.ledger import Allowance, Ledger, LedgerError, Limits, State, Store
 from consumer.ledger.ledger import LEASE as LONG
 from consumer.ledger.slack import unbounded
-from tests.unit.consumer.ledger.promises import DIGEST, OTHER, TTL, SharedLedgerPromises, limits, named
+from tests.unit.consumer.ledger.promises import DIGEST, OTHER, TTL, SharedLedgerPromises, answer, limits, named
 
 LEASE = 0.6
 """Seconds; `LONG` is the service's own."""
@@ -78,6 +78,10 @@ class SharedLedgers:
         """Remove what tells which answers a user has, behind the ledger's back."""
         raise NotImplementedError
 
+    def delay_counts(self, patch: pytest.MonkeyPatch, ledger: Ledger, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        """Have `meanwhile` happen after the server has counted for a renewal, and before the ledger hears of it."""
+        raise NotImplementedError
+
 
 async def die(ledger: Ledger) -> None:
     """End a ledger as kill -9 would: nothing is said, nothing is renewed."""
@@ -114,6 +118,27 @@ async def with_one_entry(place: Any) -> Ledger:
 
 class ServerLedgerPromises(SharedLedgerPromises):
     """For ledgers on a server, which several living processes share."""
+
+    async def test_a_count_that_comes_late_does_not_replace_a_later_one(
+        self, place: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ledger = await place.open(limits(max_entries=2))
+        await die(ledger)  # only this test renews
+        await remember(ledger, "alice", *"abc")
+        counted = ledger.size, ledger.kept_bytes
+
+        async def meanwhile() -> None:
+            await remember(ledger, "alice", *"def")
+            await answer(ledger, named("longer", "alice"), 500)
+
+        with monkeypatch.context() as patch:
+            place.delay_counts(patch, ledger, meanwhile)
+            await ledger._store.renew()
+        size, kept = ledger.size, ledger.kept_bytes
+        assert size == 2
+        assert kept > counted[1]
+        await ledger._store.renew()
+        assert (ledger.size, ledger.kept_bytes) == (size, kept), "that was right"
 
     async def test_what_another_living_process_runs_is_running(self, place: Any) -> None:
         first, second = await place.leased(limits()), await place.leased(limits())

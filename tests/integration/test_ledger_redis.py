@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,17 @@ class Database(SharedLedgers):
             lost = [key async for key in client.scan_iter() if b":entries:" in key or b":bodies:" in key]
             assert len(lost) == 2
             await client.delete(*lost)
+
+    def delay_counts(self, patch: pytest.MonkeyPatch, ledger: Ledger, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        redis = ledger._store._redis  # type: ignore[attr-defined]
+        mget = redis.mget
+
+        async def late(*keys: str) -> Any:
+            counts = await mget(*keys)
+            await meanwhile()
+            return counts
+
+        patch.setattr(redis, "mget", late)
 
 
 @pytest.fixture
