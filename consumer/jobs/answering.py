@@ -108,39 +108,47 @@ def answering(engine: Engine, leases: Leases) -> Handler:
         engine: executes.
         leases: knows the newest activation of each job.
     """
+    return _Answering(engine, leases).handle
 
-    async def execute(delivery: Delivery) -> Reply:
+
+class _Answering:
+    """See `answering`."""
+
+    def __init__(self, engine: Engine, leases: Leases) -> None:
+        self._engine, self._leases = engine, leases
+
+    async def handle(self, delivery: Delivery) -> Reply:
         answer = _answer(delivery)
         try:
-            await _send(delivery, answer, answer.command)
+            await self._send(delivery, answer, answer.command)
         except CommandError as error:
             if not (isinstance(answer.command, _WORKERS) and refused_for_good(error)):
                 raise
-            await _fail_instead(delivery, answer, error)
+            await self._fail_instead(delivery, answer, error)
             raise
         if answer.outcome == UNUSABLE:
             _tell_unusable(answer)
         if isinstance(answer.command, UpdateJobTimeout):
-            await _record_extension(answer.job, milliseconds(answer.command.timeout), delivery.message.received)
+            await self._record_extension(answer.job, milliseconds(answer.command.timeout), delivery.message.received)
         elif isinstance(answer.command, CompleteJob):
             # A failed job comes again under its key, and so does one whose error nobody caught.
-            leases.forget_activation(answer.job.key)
+            self._leases.forget_activation(answer.job.key)
         return Reply(answer.operation)
 
-    async def _send(delivery: Delivery, answer: Answer, command: Command) -> None:
+    async def _send(self, delivery: Delivery, answer: Answer, command: Command) -> None:
         # Not within the time of a header: whatever is in `deadline`, it is a copy of the job's, and a late answer is
         # as good as another one while nobody else has the job.
         call = delivery.call = Call(command, idempotent=True, large=delivery.large)
-        call.may_go = partial(_check, delivery, answer, call)
-        await engine.execute(call)
+        call.may_go = partial(self._check, delivery, answer, call)
+        await self._engine.execute(call)
 
-    async def _check(delivery: Delivery, answer: Answer, call: Call) -> None:
+    async def _check(self, delivery: Delivery, answer: Answer, call: Call) -> None:
         """Refuse an answer for a job that somebody else has by now."""
         # An attempt before this one may have been executed.
         outcome = Outcome.UNKNOWN if call.sent else Outcome.NOT_EXECUTED
         job = answer.job
         try:
-            newest = await leases.newest_activation(job.key)
+            newest = await self._leases.newest_activation(job.key)
         except LedgerError as problem:
             words = "cannot tell whether the job was given out again: the ledger is away; the answer was not sent"
             raise CommandError(Code.UNAVAILABLE, words, outcome=outcome, retryable=True) from problem
@@ -153,11 +161,11 @@ def answering(engine: Engine, leases: Leases) -> Handler:
             details = {"field": "correlation_id"}
             raise CommandError(Code.FAILED_PRECONDITION, words, outcome=outcome, details=details)
 
-    async def _fail_instead(delivery: Delivery, answer: Answer, refusal: CommandError) -> None:
+    async def _fail_instead(self, delivery: Delivery, answer: Answer, refusal: CommandError) -> None:
         """Fail a job whose answer is refused, or it would be given out for ever."""
         command = fail(answer.given_out, f"the answer was refused: {refusal.code}: {refusal.message}")
         try:
-            await _send(delivery, answer, command)
+            await self._send(delivery, answer, command)
         except CommandError as error:
             if error.retryable or error.outcome is Outcome.UNKNOWN:
                 raise  # and everything is tried again
@@ -165,20 +173,18 @@ def answering(engine: Engine, leases: Leases) -> Handler:
         refusal.details = {**(refusal.details or {}), INSTEAD: command.operation}
         refusal.message = f"{refusal.message}; the job failed instead, with {command.retries} retries left"
 
-    async def _record_extension(job: JobId, more: int, since: float) -> None:
+    async def _record_extension(self, job: JobId, more: int, since: float) -> None:
         """Keep the activation for as long as its worker has the job now; it stays the one that the id names."""
         try:
-            newest = await leases.newest_activation(job.key)
+            newest = await self._leases.newest_activation(job.key)
             if newest is not None and newest.deadline == job.deadline:
                 # A worker may ask for any 64-bit number; not every store has room for a time that far away.
                 extended = max(newest.extended, int(since * 1000) + min(more, MAX_EXTENSION))
-                await leases.record_activations([newest._replace(extended=extended)])
+                await self._leases.record_activations([newest._replace(extended=extended)])
         except LedgerError as problem:
             # The engine has done it. Without the record a late answer of an earlier worker is not told apart, a day on.
             fields = {"event": "jobs.unrecorded", "key": job.key, "error": str(problem)}
             log.warning("the extension of job %d was not recorded: %s", job.key, problem, extra=fields)
-
-    return execute
 
 
 def _tell_unusable(answer: Answer) -> None:
