@@ -309,7 +309,7 @@ class Service:
     async def stop(self) -> bool:
         """Drain and stop; true when everything that ran could end within SHUTDOWN_GRACE."""
         # Not ready first, so that nobody counts on us; then take nothing new, give back what has not started and
-        # let the rest end while the connection is still open: replies and acks need it. Long polls end at once, but
+        # let the rest end while the connection is still open: replies and acks need it. Long polls end early, but
         # not before nothing new comes, or their callers would poll here again. The gateway closes after the last
         # command, telemetry last of all, so that it has seen everything.
         self._stopping = True

@@ -1,10 +1,13 @@
-"""Long polls: a service that stops answers them at once, with the jobs that have arrived."""
+"""Long polls: a service that stops answers them as soon as they are quiet, with the jobs that have arrived."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from math import inf
+from operator import attrgetter
 from typing import Any, Final, Protocol, TypeVar
 
 from google.protobuf.message import Message
@@ -17,6 +20,10 @@ log = logging.getLogger(__name__)
 
 READING: Final = 0.1
 """Seconds before the calls are cancelled: the library drops a response that has come, but was not read."""
+
+QUIET: Final = 1.0
+"""Seconds after its beginning, or its last response, in which a poll is not cancelled: while jobs wait, the gateway has
+locked some and is about to answer. Later it most likely waits itself."""
 
 T = TypeVar("T")
 
@@ -42,6 +49,8 @@ class Poll:
         self.arrived: list[Any] = []
         """The responses so far that are kept, in order; their jobs are locked for the caller."""
         self._take = take or self.arrived.append
+        self.heard = -inf
+        """When its call began or was last answered, in the time of the event loop; long ago while there is none."""
         self.timeout = asyncio.timeout(None)
         """Around all attempts."""
         self.is_ended = False
@@ -49,13 +58,15 @@ class Poll:
 
     async def collect(self, stream: ResponseStream) -> None:
         """Take its responses, or add them to what has arrived; errors of the stream are raised."""
-        self._stream = stream
+        clock = asyncio.get_running_loop().time
+        self._stream, self.heard = stream, clock()
         try:
             async for response in stream:
+                self.heard = clock()
                 if (rest := self._take(response)) is not None:
                     await rest
         finally:
-            self._stream = None
+            self._stream, self.heard = None, -inf
             if self.is_ended:  # it may have failed by itself, and nothing else may follow
                 self._expire()
 
@@ -77,6 +88,8 @@ class Polls:
     def __init__(self) -> None:
         self._open: set[Poll] = set()
         self._are_over = False
+        self._changed = asyncio.Event()
+        """Set when a poll has ended."""
 
     async def run(self, poll: Poll, attempts: Callable[[], Awaitable[T]]) -> T | list[Message]:
         """The answer of `attempts`; what has arrived when `end` comes first."""
@@ -92,9 +105,10 @@ class Polls:
             return poll.arrived
         finally:
             self._open.discard(poll)
+            self._changed.set()
 
     async def end(self) -> None:
-        """End all that are out; later ones end before their first attempt."""
+        """End all that are out, the quietest first; later ones end before their first attempt."""
         if self._are_over:
             return
         self._are_over = True
@@ -102,6 +116,20 @@ class Polls:
             fields = {"event": "polls.ended", "polls": len(self._open)}
             log.info("long polls that end early, with the jobs that have arrived: %d", len(self._open), extra=fields)
             await asyncio.sleep(READING)
+        clock = asyncio.get_running_loop().time
+        latest = clock() + QUIET
         while self._open:
-            self._open.pop().end()
+            poll = min(self._open, key=attrgetter("heard"))
+            if (left := min(poll.heard + QUIET, latest) - clock()) > 0:
+                await self._change(left)
+                continue
+            self._open.discard(poll)
+            poll.end()
             await asyncio.sleep(0)  # in between others are read
+
+    async def _change(self, seconds: float) -> None:
+        """Wait until a poll has ended by itself, or so long."""
+        self._changed.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()

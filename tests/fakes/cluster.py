@@ -1,7 +1,7 @@
 """Brokers behind the fake gateway: what the engine in memory does not do, played from what was measured on 8.6.0.
 
     cluster = Cluster(partitions=5)
-    async with FakeGateway(otherwise=cluster.react, partitions=5) as gateway:
+    async with FakeGateway(otherwise=cluster.react, unsent=cluster.take_back, partitions=5) as gateway:
         cluster.limit = 1                                      # backpressure
         ...                                                    # talk to gateway.address
 
@@ -21,6 +21,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from google.protobuf.message import Message
 
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.fakes.engine import PARTITION_SHIFT, TENANT, Engine, Rejection, document
@@ -63,14 +65,15 @@ class Command:
 class Cluster:
     """One gateway and the brokers of so many partitions; `journal` keeps the engine's state over restarts.
 
-    `limit` is how many commands a partition takes at a time, None for no limit, and each takes `seconds`; `paused`
-    brokers take commands and process nothing.
+    `limit` is how many commands a partition takes at a time, None for no limit, and each takes `seconds`; what is
+    activated is answered after `activation_seconds`; `paused` brokers take commands and process nothing.
     """
 
     partitions: int = 1
     journal: Path | None = None
     limit: int | None = None
     seconds: float = 0.0
+    activation_seconds: float = 0.0
     paused: bool = False
 
     def __post_init__(self) -> None:
@@ -94,9 +97,18 @@ class Cluster:
         """The engine's answer now; those who wait for a change look again."""
         response = self.engine.apply(request.rpc, request.message, time.time())
         if request.rpc != "ActivateJobs":
-            self._changed.set()
-            self._changed = asyncio.Event()
+            self._note_change()
         return response
+
+    def take_back(self, response: Message) -> None:
+        """What a gateway does with jobs whose caller has gone: others get them at once."""
+        if isinstance(response, pb.ActivateJobsResponse):
+            self.engine.free(job.key for job in response.jobs)
+            self._note_change()
+
+    def _note_change(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def change(self, seconds: float) -> None:
         """Wait for the next command that may change something, or so long."""
@@ -233,6 +245,11 @@ async def activate_jobs(cluster: Cluster, request: Request) -> Step:
         if time.monotonic() >= end:
             return stream()
         await cluster.change(POLL_SECONDS)
+    try:
+        await asyncio.sleep(cluster.activation_seconds)
+    except asyncio.CancelledError:  # its caller has gone
+        cluster.take_back(found)
+        raise
     return answer(found)
 
 
@@ -279,7 +296,7 @@ async def main() -> None:
     parser.add_argument("--journal", type=Path, help="file that keeps the state over restarts")
     options = parser.parse_args()
     cluster = Cluster(journal=options.journal, seconds=options.seconds)
-    async with FakeGateway(options.port, record=False, otherwise=cluster.react) as gateway:
+    async with FakeGateway(options.port, record=False, otherwise=cluster.react, unsent=cluster.take_back) as gateway:
         print(f"listening on {gateway.address}", flush=True)
         await asyncio.Event().wait()
 

@@ -104,6 +104,11 @@ class Engine:
         """The partition's next key."""
         return (partition << PARTITION_SHIFT) + next(self._keys[partition])
 
+    def free(self, keys: Iterable[int]) -> None:
+        """Let jobs be activated that nobody has."""
+        for key in keys:
+            self.jobs[key].free = 0.0
+
     def _apply(self, rpc: str, message: Any, now: float) -> Message | None:
         command = _COMMANDS.get(rpc)
         return command(self, message, now) if command else None

@@ -114,7 +114,7 @@ class FakeGateway:
     benchmarks); `executions` counts the executed ones by `(rpc, identify(rpc, message))`, those without an identity not
     at all; `journal`, a file, gets each of them as a JSON line, which survives a killed process. `otherwise` is what a
     request gets that is neither scripted nor has a default: the built-in answer, unless a `Cluster` stands behind the
-    gateway.
+    gateway; `unsent` gets the answer of a streaming RPC whose caller has gone before it was sent.
     """
 
     port: int = 0
@@ -126,6 +126,7 @@ class FakeGateway:
     journal: Path | None = None
     credentials: grpc.ServerCredentials | None = None
     otherwise: Reaction = DEFAULT
+    unsent: Callable[[Message], None] = lambda _: None
     requests: list[Request] = field(default_factory=list)
     executions: Counter[tuple[str, Hashable]] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
@@ -224,7 +225,12 @@ class FakeGateway:
                     yield sent
                 await asyncio.sleep(step.open_for)
             elif step.failed is None:
-                yield _response(self, rpc, message, step)
+                response = _response(self, rpc, message, step)
+                try:
+                    yield response
+                except GeneratorExit:
+                    self.unsent(response)
+                    raise
             if step.failed is not None:
                 await context.abort(grpc.StatusCode[step.failed.code], step.failed.message)
 

@@ -46,6 +46,6 @@ class ClusterSetup:
 @contextmanager
 def running_cluster(directory: Path, url: str, cluster: Cluster) -> Iterator[ClusterSetup]:
     """A ready consumer of a cluster; both end with the block."""
-    gateway = FakeGateway(partitions=cluster.partitions, otherwise=cluster.react)
+    gateway = FakeGateway(partitions=cluster.partitions, otherwise=cluster.react, unsent=cluster.take_back)
     with background(gateway) as server, running_consumer(directory, url, gateway.address) as consumer:
         yield ClusterSetup(url, cluster, server, consumer)

@@ -77,7 +77,7 @@ async def job_setup(directory: Path, url: str, job_type: str = "", **settings: s
     """An engine with a process of one service task, and no consumer yet; consumers end with the block. Without a type
     of the job it gets one of its own."""
     cluster, job_type = Cluster(), job_type or unique("job")
-    async with FakeGateway(otherwise=cluster.react) as gateway:
+    async with FakeGateway(otherwise=cluster.react, unsent=cluster.take_back) as gateway:
         resource = pb.Resource(name="work.bpmn", content=processes.work(job_type, job_type).encode())
         deployment = pb.DeployResourceRequest(resources=[resource])
         cluster.apply(Request("DeployResource", deployment, {}, time.time()))

@@ -27,3 +27,25 @@ async def test_two_replicas_and_a_restart_stall_nothing(vhost: VirtualHost, tmp_
             assert len(done) == JOBS
             assert setup.gateway.count("FailJob") == 0
             assert await queue.depth() == 0
+
+
+async def test_what_the_gateway_is_about_to_answer_to_a_replica_that_stops_is_given_out(
+    vhost: VirtualHost, tmp_path: Path
+) -> None:
+    await stop_while_it_answers(tmp_path, vhost, seconds=0.4, given_out=1)
+
+
+async def test_what_a_slow_gateway_answers_too_late_is_free_again(vhost: VirtualHost, tmp_path: Path) -> None:
+    await stop_while_it_answers(tmp_path, vhost, seconds=60.0, given_out=0)
+
+
+async def stop_while_it_answers(tmp_path: Path, vhost: VirtualHost, seconds: float, given_out: int) -> None:
+    """Stop a replica while the gateway takes its time to answer with the only job."""
+    async with job_setup(tmp_path, vhost.url) as setup:
+        setup.cluster.activation_seconds = seconds
+        consumer = await setup.start(JOBS_FILE=setup.types_file(timeout="10m"))
+        async with setup.queue() as queue:
+            setup.create(1)
+            await eventually(lambda: setup.locked, "the engine has activated the job")
+            await asyncio.to_thread(consumer.stop)
+            assert (await queue.depth(), setup.locked) == (given_out, given_out)

@@ -1,4 +1,4 @@
-"""A service that stops: long polls end at once with what has arrived, and nothing else does."""
+"""A service that stops: long polls end when they are quiet, with what has arrived, and nothing else does."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
+import pytest
 from google.protobuf.message import Message
 
-from consumer.zeebe import Answer, ZeebeEngine
+from consumer.zeebe import Answer, ZeebeEngine, polls
 from consumer.zeebe.polls import Poll, Polls
 from consumer.zeebe.protocol import gateway_pb2 as pb
 from tests.cases import check_each, for_each
 from tests.fakes.background import background
-from tests.fakes.gateway import BUSY, FakeGateway, stream
+from tests.fakes.gateway import BUSY, FakeGateway, Flow, stream
 from tests.unit.consumer.zeebe.samples import ACTIVATE, COMPLETE, CREATE, Authority, Connect, send, until
 from zeebe_amqp.testing import Step, after, answer, fail
 
@@ -69,6 +70,58 @@ async def test_what_came_in_the_same_moment_is_not_lost_and_nothing_follows_it(
         assert poll.result() == expected
         assert fake.count("ActivateJobs") == 1
         await gateway.close()
+
+
+async def flow(number: int, pause: float) -> AsyncIterator[Message]:
+    """Answers with a job each."""
+    for _ in range(number):
+        await asyncio.sleep(pause)
+        yield JOB
+
+
+@for_each([(1, [JOB]), (3, [JOB] * 3)])
+async def test_what_the_gateway_is_about_to_answer_is_waited_for(
+    number: int, expected: list[Message], connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has locked these jobs by then, and nobody else would get them before their timeout; it waits no longer."""
+    monkeypatch.setattr(polls, "QUIET", WAIT)
+    async with FakeGateway() as fake:
+        gateway = connect(fake.address)
+        fake.script("ActivateJobs", Flow(source=flow(number, pause=0.4)))
+        async with polling(gateway, lambda: fake.requests) as poll, asyncio.timeout(WAIT / 4):
+            await gateway.end_polls()
+        assert poll.result() == expected
+        await gateway.close()
+
+
+async def test_a_poll_that_waits_for_long_is_ended_before_one_that_may_get_jobs(
+    fake: FakeGateway, gateway: ZeebeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polls, "QUIET", 1.5)
+    more = asyncio.Event()
+
+    async def answered_after_the_other() -> AsyncIterator[Message]:
+        await more.wait()
+        yield JOB
+
+    fake.script("ActivateJobs", stream(open_for=WAIT), Flow(source=answered_after_the_other()))
+    async with polling(gateway, lambda: fake.requests) as quiet:
+        quiet.add_done_callback(lambda _: more.set())
+        await asyncio.sleep(1.5)
+        async with polling(gateway, lambda: len(fake.requests) == 2) as young:
+            await gateway.end_polls()
+    assert (quiet.result(), young.result()) == ([], [JOB])
+
+
+async def test_a_poll_that_is_never_quiet_ends_too(
+    fake: FakeGateway, gateway: ZeebeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polls, "QUIET", 0.5)
+    fake.script("ActivateJobs", Flow(source=flow(10_000, pause=0.05)))
+    async with polling(gateway, lambda: fake.requests) as poll:
+        await gateway.end_polls()
+    assert set(map(type, poll.result())) == {pb.ActivateJobsResponse}
+    assert len(poll.result()) < 10_000
 
 
 async def test_a_poll_ends_in_the_pause_between_two_attempts(fake: FakeGateway, connect: Connect) -> None:
@@ -169,7 +222,7 @@ class FailedStream:
 
 
 async def test_no_attempt_follows_one_that_failed_in_the_moment_of_the_end() -> None:
-    polls, poll = Polls(), Poll()
+    open_ones, poll = Polls(), Poll()
 
     async def attempts() -> Answer:
         with suppress(OSError):
@@ -177,14 +230,14 @@ async def test_no_attempt_follows_one_that_failed_in_the_moment_of_the_end() -> 
         await forever(0)
         return []
 
-    run = asyncio.create_task(polls.run(poll, attempts))
+    run = asyncio.create_task(open_ones.run(poll, attempts))
     await asyncio.sleep(0)
     poll.end()
     assert await run == []
 
 
 async def test_polls_that_end_by_themselves_while_others_are_ended_keep_their_answer() -> None:
-    polls, ends = Polls(), asyncio.Event()
+    open_ones, ends = Polls(), asyncio.Event()
 
     async def attempts() -> Answer:
         try:
@@ -193,8 +246,8 @@ async def test_polls_that_end_by_themselves_while_others_are_ended_keep_their_an
             ends.set()  # the first that is ended lets the others end
         return [JOB]
 
-    runs = [asyncio.create_task(polls.run(Poll(), attempts)) for _ in range(50)]
+    runs = [asyncio.create_task(open_ones.run(Poll(), attempts)) for _ in range(50)]
     await asyncio.sleep(0)
-    await polls.end()
+    await open_ones.end()
     answers = await asyncio.gather(*runs)
     assert answers.count([]) < answers.count([JOB]) < 50
