@@ -63,7 +63,7 @@ def list_permissions(settings: Settings, users: Sequence[str], workers: Mapping[
     queues = {each.name: each.queue for each in settings.jobs}
     service = login(amqp.urls[0])
     if service is not None:
-        yield from map(_line, commands(of_service(service, amqp, settings.jobs), where))
+        yield from map(_line, commands(of_service(service, amqp, settings.jobs, settings.audit), where))
     if exchange is not None:
         yield LATER
     for user in dict.fromkeys((*users, *workers)):

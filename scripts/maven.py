@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TextIO
 
@@ -112,11 +113,12 @@ def _with_plugin() -> Path:
         if not made.exists():
             with cache.workspace() as work:
                 # First the plugin alone, which is compared; then, with its help, everything that it needs.
-                where = work, Progress(PLUGIN, 0), [], work / "repository"
-                _run([f"{PLUGIN}:{NO_GOAL}"], *where, failing=f"Could not find goal '{NO_GOAL}'")
-                _run([f"{PLUGIN}:help"], *where)
+                own = work / "repository"
+                run_plugin = partial(_run, folder=work, progress=Progress(PLUGIN, 0), growing=[], own=own)
+                run_plugin([f"{PLUGIN}:{NO_GOAL}"], failing=f"Could not find goal '{NO_GOAL}'")
+                run_plugin([f"{PLUGIN}:help"])
                 made.parent.mkdir(exist_ok=True)
-                cache.publish(work / "repository", made)
+                cache.publish(own, made)
     return made
 
 

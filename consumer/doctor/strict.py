@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from consumer.config import Amqp, Settings
+from consumer.config import Settings
 from consumer.doctor.finding import Finding, Section, some
 from consumer.doctor.management import ManagementError, PermissionFacts, ask_permissions
-from consumer.rabbitmq.permissions import DEFAULT_EXCHANGE, Permissions
+from consumer.rabbitmq.permissions import DEFAULT_EXCHANGE, Permissions, of_service
 from zeebe_amqp import strict, wire
 from zeebe_amqp.amqp.connection import logins
+from zeebe_amqp.jobs.names import DEAD, JOBS_EXCHANGE, RESULTS, UNDONE
 
 __all__ = ["breaches", "judge_permissions", "look_at_replies"]
 
@@ -47,31 +48,47 @@ async def look_at_replies(settings: Settings, management: str | None) -> list[Fi
     except ManagementError as error:
         change = "our login needs the tag `administrator` to see the permissions of others; or see `rabbitmqctl`"
         return [mode, REPLIES.warning(PERMISSIONS, f"not seen: {error}", change, _WHY)]
-    return [mode, judge_permissions(facts, settings.amqp)]
+    return [mode, judge_permissions(facts, settings)]
 
 
-def judge_permissions(facts: PermissionFacts, amqp: Amqp) -> Finding:
+def judge_permissions(facts: PermissionFacts, settings: Settings) -> Finding:
     """Whether anybody has more permissions than strict replies allow; administrators may do anything in any case."""
-    ours = logins(amqp.urls)
-    users = [each for each in facts.permissions if each.user not in ours and each.user not in facts.administrators]
+    services = _services(facts, settings)
+    users = [each for each in facts.permissions if each.user not in services | facts.administrators]
     names = [each.user for each in users]
-    found = {each.user: reason for each in users if (reason := next(breaches(each, names, amqp), None))}
-    if found:
-        shown = some(f"{user!r} {reason}"[:MAX_TEXT] for user, reason in found.items())
-        return REPLIES.problem(PERMISSIONS, f"{len(found)} of {len(users)} users: {shown}", _PRINTED, _WHY)
+    found = {each.user: reason for each in users if (reason := next(breaches(each, names, settings), None))}
     above = some(repr(each)[:MAX_TEXT] for each in sorted(facts.administrators))
     more = f"; administrators may give themselves any: {above}" if above else ""
-    return REPLIES.ok(PERMISSIONS, f"none of {len(users)} users reaches the replies of another{more}")
+    if found:
+        shown = some(f"{user!r} {reason}"[:MAX_TEXT] for user, reason in found.items())
+        return REPLIES.problem(PERMISSIONS, f"{len(found)} of {len(users)} users: {shown}{more}", _PRINTED, _WHY)
+    served = some(repr(each)[:MAX_TEXT] for each in sorted(services - facts.administrators))
+    return REPLIES.ok(
+        PERMISSIONS,
+        f"none of {len(users)} users reaches the replies of another{more}; the service is {served or 'one of them'}",
+    )
 
 
-def breaches(permissions: Permissions, users: Sequence[str], amqp: Amqp) -> Iterator[str]:
-    """What a user could do to the replies or requests of others.
+def _services(facts: PermissionFacts, settings: Settings) -> frozenset[str]:
+    """The logins of the service: ours. If an administrator looks, it is who has exactly what a service needs, if that
+    is one user; of two we cannot tell which is it."""
+    ours = logins(settings.amqp.urls)
+    if not ours & facts.administrators:
+        return ours
+    amqp, jobs, audit = settings.amqp, settings.jobs, settings.audit
+    found = [each.user for each in facts.permissions if each == of_service(each.user, amqp, jobs, audit)]
+    return ours | frozenset(found) if len(found) == 1 else ours
+
+
+def breaches(permissions: Permissions, users: Sequence[str], settings: Settings) -> Iterator[str]:
+    """What a user could do to the replies or requests of others, or to the jobs of workers.
 
     Args:
         permissions: those of the user.
         users: all that there are.
-        amqp: the exchange of replies, and the request queues.
+        settings: the exchange of replies, the request queues, and whether there are jobs.
     """
+    amqp = settings.amqp
     exchange = amqp.reply_exchange or ""
     others = [each for each in (*users, STRANGER) if each != permissions.user]
     write, read = permissions.write, permissions.read
@@ -81,12 +98,17 @@ def breaches(permissions: Permissions, users: Sequence[str], amqp: Amqp) -> Iter
         yield f"may write to {exchange}, and so forge replies"
     if _permits(read, exchange):
         yield from _bindings(permissions, others, exchange)
-    for name in (exchange, wire.REQUESTS_EXCHANGE, *amqp.queues, wire.DEAD_LETTER):
+    requests = wire.REQUESTS_EXCHANGE, *amqp.queues, wire.DEAD_LETTER
+    answers = (JOBS_EXCHANGE, RESULTS, UNDONE, DEAD) if settings.jobs else ()
+    for name in (exchange, *requests, *answers):
         if _permits(permissions.configure, name):
             yield f"may configure {name}, and so delete it"
-    for name in (wire.REQUESTS_EXCHANGE, *amqp.queues, wire.DEAD_LETTER):
-        if _permits(read, name):
-            yield f"may read {name}, and so the requests of others"
+    for names, what in ((requests, "the requests of others"), (answers, "what other workers get and answer")):
+        for name in names:
+            if _permits(read, name):
+                yield f"may read {name}, and so {what}"
+    if settings.jobs and _permits(write, JOBS_EXCHANGE):
+        yield f"may write to {JOBS_EXCHANGE}, and so forge jobs"
     for other in others:
         queue = f"{strict.private_queues(other)}0123456789abcdef"
         for what, pattern in (("configure", permissions.configure), ("write to", write), ("read", read)):

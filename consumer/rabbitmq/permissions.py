@@ -9,6 +9,7 @@ from typing import Final
 
 from consumer.config import Amqp
 from consumer.config.settings import JobType
+from consumer.config.values import AuditSink
 from consumer.rabbitmq.topology import queue_names
 from zeebe_amqp import strict, wire
 from zeebe_amqp.jobs.names import DEAD, JOBS_EXCHANGE, PREFIX, RESULTS_EXCHANGE, UNDONE
@@ -50,17 +51,35 @@ def of_user(user: str, amqp: Amqp, job_queues: Sequence[str] = ()) -> Permission
     )
 
 
-def of_service(user: str, amqp: Amqp, jobs: Sequence[JobType] = ()) -> Permissions:
+def of_service(user: str, amqp: Amqp, jobs: Sequence[JobType] = (), audit: AuditSink | None = None) -> Permissions:
     """Those of the service, of its console and of `dead`."""
+    declared, written = _of_audit(audit)
     names = [*queue_names(amqp, jobs), DEAD] if jobs else [*amqp.queues, wire.DEAD_LETTER]
     prefixes = [_COPIES, PREFIX] if jobs else [_COPIES]
     if amqp.reply_exchange is None:
-        ours, exchanges = _pattern(names, prefixes), [wire.DEAD_LETTER, *([DEAD, UNDONE] if jobs else [])]
-        return Permissions(user, ours, _pattern([DEFAULT_EXCHANGE, *exchanges], [_COPIES]), ours)
+        exchanges = [wire.DEAD_LETTER, *([DEAD, UNDONE] if jobs else [])]
+        return Permissions(
+            user,
+            _pattern([*names, *declared], prefixes),
+            _pattern([DEFAULT_EXCHANGE, *exchanges, *written], [_COPIES]),
+            _pattern(names, prefixes),
+        )
     exchanges = [amqp.reply_exchange, wire.REQUESTS_EXCHANGE, *([JOBS_EXCHANGE] if jobs else [])]
     # A queue is bound by who may write to it; and the console sends requests as any caller does.
-    everything = _pattern([*names, *exchanges], [*prefixes, strict.private_queues(user)])
-    return Permissions(user, everything, everything, everything)
+    everything, prefixes = [*names, *exchanges], [*prefixes, strict.private_queues(user)]
+    return Permissions(
+        user,
+        _pattern([*everything, *declared], prefixes),
+        _pattern([*everything, *written], prefixes),
+        _pattern(everything, prefixes),
+    )
+
+
+def _of_audit(audit: AuditSink | None) -> tuple[list[str], list[str]]:
+    """What it declares, and where it writes to, at the broker."""
+    if audit is None or audit.kind not in {"stream", "exchange"}:
+        return [], []
+    return ([audit.name], [DEFAULT_EXCHANGE]) if audit.kind == "stream" else ([], [audit.name])
 
 
 def commands(permissions: Permissions, vhost: str) -> Iterator[list[str]]:

@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from consumer.config import Amqp, Settings
+from consumer.config.settings import JobType
 from consumer.doctor.management import PermissionFacts, ask_permissions
 from consumer.doctor.strict import breaches, judge_permissions, look_at_replies
 from consumer.rabbitmq.permissions import Permissions, of_service, of_user
@@ -16,7 +17,9 @@ from tests.cases import check_all
 from tests.unit.consumer.doctor.facts import OK, PROBLEM, UNSEEN, WARNING, expect
 
 AMQP = Amqp(urls=("amqp://zeebe:geheim@broker",), reply_exchange="zeebe.replies")
+SETTINGS = Settings(amqp=AMQP, jobs=(JobType("charge-card"),))
 ANN, BOB = of_user("ann", AMQP), of_user("bob", AMQP)
+ROOT = Permissions("root", ".*", ".*", ".*")
 TOPIC = {"zeebe.replies": ("^$", ".*")}
 
 MORE: list[tuple[dict[str, Any], str]] = [
@@ -38,6 +41,10 @@ MORE: list[tuple[dict[str, Any], str]] = [
     ({"read": r"zeebe\.polls"}, "may read zeebe.polls, and so the requests of others"),
     ({"read": r"dead"}, "may read zeebe.dead, and so the requests of others"),
     ({"read": r"reply\.(ann|bob)\."}, "may read the reply queues of 'bob'"),
+    ({"write": r"^zeebe\.jobs$"}, "may write to zeebe.jobs, and so forge jobs"),
+    ({"read": r"zeebe\.jobs\.results"}, "may read zeebe.jobs.results, and so what other workers get and answer"),
+    ({"read": r"zeebe\.jobs$"}, "may read zeebe.jobs, and so what other workers get and answer"),
+    ({"configure": r"undone$"}, "may configure zeebe.jobs.undone, and so delete it"),
 ]
 
 
@@ -45,7 +52,7 @@ def test_each_permission_too_much_is_found() -> None:
     def is_found(changed: dict[str, Any], words: str) -> None:
         if "read" in changed:
             changed = {"topics": {"zeebe.replies": ("", r"^ann\.")}, **changed}
-        found = list(breaches(replace(ANN, **changed), ["ann", "bob"], AMQP))
+        found = list(breaches(replace(ANN, **changed), ["ann", "bob"], SETTINGS))
         assert found
         assert found[0] == words
 
@@ -56,18 +63,37 @@ def test_what_is_printed_is_not_too_much_whatever_the_names() -> None:
     users = ["ann", "bob", "ann.x", "*", "#", "a b", "ä", "zeebe"]
     for name in users:
         for queues in ((), ("zeebe.jobs.charge-card",)):
-            assert list(breaches(of_user(name, AMQP, queues), users, AMQP)) == [], name
-    assert list(breaches(Permissions("ann", "", "", ""), users, AMQP)) == []
+            assert list(breaches(of_user(name, AMQP, queues), users, SETTINGS)) == [], name
+    assert list(breaches(Permissions("ann", "", "", ""), users, SETTINGS)) == []
 
 
 def test_users_are_judged_and_neither_the_service_nor_administrators() -> None:
-    root, service = Permissions("root", ".*", ".*", ".*"), of_service("zeebe", AMQP)
-    facts = PermissionFacts((ANN, BOB, root, service), frozenset({"root"}))
-    expect(judge_permissions(facts, AMQP), OK, "none of 2 users", "administrators may give themselves any: 'root'")
-    found = judge_permissions(replace(facts, administrators=frozenset()), AMQP)
+    facts = PermissionFacts((ANN, BOB, ROOT, service("zeebe")), frozenset({"root"}))
+    above = "administrators may give themselves any: 'root'"
+    expect(judge_permissions(facts, SETTINGS), OK, "none of 2 users", above, "the service is 'zeebe'")
+    found = judge_permissions(replace(facts, administrators=frozenset()), SETTINGS)
     expect(found, PROBLEM, "1 of 3 users", "'root' may write to amq.default", "permissions USER")
+    found = judge_permissions(replace(facts, permissions=(*facts.permissions, service("mallory"))), SETTINGS)
+    expect(found, PROBLEM, "1 of 3 users", "'mallory' may write to zeebe.replies", above)
     many = tuple(Permissions("x" * 300 + str(number), write=".*") for number in range(1000))
-    assert len(judge_permissions(PermissionFacts(many, frozenset()), AMQP).found) < 2000
+    assert len(judge_permissions(PermissionFacts(many, frozenset()), SETTINGS).found) < 2000
+
+
+def test_an_administrator_who_looks_is_told_who_the_service_is() -> None:
+    """Who alone has what the service needs is the service."""
+    settings = replace(SETTINGS, amqp=replace(AMQP, urls=("amqp://root@broker",)))
+    facts = PermissionFacts((ANN, ROOT, service("zeebe")), frozenset({"root"}))
+    expect(judge_permissions(facts, settings), OK, "none of 1 users", "the service is 'zeebe'")
+    found = judge_permissions(replace(facts, permissions=(*facts.permissions, service("mallory"))), settings)
+    expect(found, PROBLEM, "2 of 3 users", "'mallory' may write to zeebe.replies")
+    more = replace(service("zeebe"), write=".*")
+    found = judge_permissions(replace(facts, permissions=(ANN, ROOT, more)), settings)
+    expect(found, PROBLEM, "1 of 2 users", "'zeebe' may write to amq.default")
+
+
+def service(user: str) -> Permissions:
+    """Those that a service gets under this name."""
+    return of_service(user, AMQP, SETTINGS.jobs)
 
 
 async def test_the_mode_is_always_told() -> None:

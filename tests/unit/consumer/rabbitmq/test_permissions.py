@@ -9,6 +9,7 @@ import pytest
 
 from consumer.config import Amqp, Settings
 from consumer.config.settings import JobType
+from consumer.config.values import AuditSink
 from consumer.permission_list import list_permissions, read_users, read_workers
 from consumer.rabbitmq.permissions import NOTHING, Permissions, of_service, of_user
 from tests.cases import check_all, for_each
@@ -75,13 +76,36 @@ NAMES = {
 def test_the_service_gets_its_own_and_nothing_else() -> None:
     modes = [of_service("zeebe", amqp, jobs) for jobs in ([], JOBS) for amqp in (LAX, STRICT)]
 
-    def may(name: str, expected: tuple[str, ...]) -> None:
-        found = tuple(
-            "".join(what for what, pattern in patterns(each) if re.search(pattern, name) is not None) for each in modes
-        )
-        assert found == expected
+    def gets(name: str, expected: tuple[str, ...]) -> None:
+        assert tuple(may(name, each) for each in modes) == expected
 
-    check_all(list(NAMES.items()), may)
+    check_all(list(NAMES.items()), gets)
+
+
+OF_AUDITS = [
+    # configure, write, read of the name and of the default exchange
+    (AuditSink("stream", "audit"), LAX, "c", "w"),
+    (AuditSink("stream", "audit"), STRICT, "c", "w"),
+    (AuditSink("exchange", "audit"), LAX, "w", "w"),
+    (AuditSink("exchange", "audit"), STRICT, "w", ""),
+    (AuditSink("file", "audit"), LAX, "", "w"),
+    (AuditSink("stdout"), STRICT, "", ""),
+]
+
+
+def test_the_service_gets_what_its_audit_needs_and_nothing_else() -> None:
+    def gets(audit: AuditSink, amqp: Amqp, of_name: str, of_default: str) -> None:
+        found, without = of_service("zeebe", amqp, audit=audit), of_service("zeebe", amqp)
+        assert (may("audit", found), may("amq.default", found)) == (of_name, of_default)
+        assert [may(name, found) for name in NAMES if name != "amq.default"] == [
+            may(name, without) for name in NAMES if name != "amq.default"
+        ]
+
+    check_all(OF_AUDITS, gets)
+
+
+def may(name: str, permissions: Permissions) -> str:
+    return "".join(what for what, pattern in patterns(permissions) if re.search(pattern, name) is not None)
 
 
 def patterns(permissions: Permissions) -> list[tuple[str, str]]:
