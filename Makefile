@@ -224,10 +224,10 @@ bench-memory: servers ## memory of the service over a million commands: make ben
 outage: servers ## a picture of an outage as Prometheus and the dashboard see it: docs/charts/outage.svg; six minutes
 	@$(RUN) -m benchmarks.outage $(if $(AWAY),--away $(AWAY))
 
-rights: servers ## who may do what, attacks and what they cost others, the audit: docs/security.md; four minutes. PAGE=yes only writes it anew
+rights: servers ## who may do what, attacks and what they cost others, the audit: docs/rights.md; four minutes. PAGE=yes only writes it anew
 	@$(RUN) -m benchmarks.rights $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PAGE),--page)
 
-strict: servers ## what one user can do to the replies of another, without strict replies and with them, on BROKER: docs/strict-replies.md; a minute. PAGE=yes only writes it anew
+strict: servers ## what one user can do to the replies of another, without strict replies and with them, on BROKER: docs/strict-replies.md; two minutes. PAGE=yes only writes it anew
 	@$(RUN) -m benchmarks.strict $(if $(PAGE),--page)
 
 faults: servers ## every fault in the middle of load, and a table: make faults ONLY=killed REQUESTS=300 LASTING=45 BROKER=4.3. WRITE=yes keeps it; PAGE=yes only shows what is kept

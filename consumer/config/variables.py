@@ -87,7 +87,7 @@ class Values:
     AMQP_URL: tuple[str, ...] = _row(
         urls.broker_urls,
         "amqp://guest:guest@127.0.0.1:5672",
-        "the broker; several hosts separated by commas; `amqps://` for TLS; of parameters only "
+        "the broker; several hosts separated by commas; `amqps://` for TLS; accepted parameters: "
         f"{', '.join(f'`{each}`' for each in PARAMETERS)}",
         key="host",
         file=True,
@@ -266,7 +266,8 @@ class Values:
     SIGNING_KEYS: tuple[bytes, ...] = _row(
         values.signing_keys,
         None,
-        "keys that sign dead letters, of at least 32 bytes, separated by commas; the first one signs, all verify",
+        "keys that sign dead letters and the ids of jobs, of at least 32 bytes, separated by commas; the first one signs, "
+        "all verify",
         shown="<STATE_DIR>/signing.key, unless the ledger is shared",
         secret=True,
     )
@@ -290,7 +291,7 @@ class Values:
         ledger_url,
         None,
         "where answers are remembered: `sqlite:///path` for one process, `redis://host:port/database` or "
-        "`postgresql://host:port/database` for several, `memory://` for none that ends",
+        "`postgresql://host:port/database` for several, `memory://` to remember nothing after the process ends",
         shown="sqlite:///<STATE_DIR>/ledger.db",
         file=True,
         group="Ledger",
