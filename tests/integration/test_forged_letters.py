@@ -17,7 +17,7 @@ from yarl import URL
 from consumer.core.key_file import NAME
 from consumer.dead_letters.queue import MAX_RETURNS
 from scripts.rabbitmq import RabbitMQ
-from tests.integration.broker_control import evaluate
+from tests.integration.broker_control import authorize
 from tests.integration.caller import Caller
 from tests.integration.dead_letter_queue import REASON, DeadLetterQueue
 from tests.integration.rawamqp import RawPublisher, content, entry, table, text
@@ -37,18 +37,12 @@ async def users(own_rabbitmq: RabbitMQ) -> AsyncIterator[dict[str, str]]:
     """The addresses of two users who may do everything; the service is a third."""
     found = {}
     for name in ("carol", "trudy"):
-        await asyncio.to_thread(evaluate, own_rabbitmq, _ADD.format(name))
+        await asyncio.to_thread(authorize, own_rabbitmq, "add_user", name, "secret")
+        await asyncio.to_thread(authorize, own_rabbitmq, "set_permissions", name, "/", ".*", ".*", ".*")
         found[name] = str(URL(own_rabbitmq.url).with_user(name).with_password("secret"))
     yield found
     for name in found:
-        await asyncio.to_thread(evaluate, own_rabbitmq, _DELETE.format(name))
-
-
-_DELETE = 'rabbit_auth_backend_internal:delete_user(<<"{0}">>, <<"test">>)'
-_ADD = (
-    'rabbit_auth_backend_internal:add_user(<<"{0}">>, <<"secret">>, <<"test">>), '
-    'rabbit_auth_backend_internal:set_permissions(<<"{0}">>, <<"/">>, <<".*">>, <<".*">>, <<".*">>, <<"test">>)'
-)
+        await asyncio.to_thread(authorize, own_rabbitmq, "delete_user", name)
 
 
 @pytest_asyncio.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cases import for_each
-from tests.integration.broker_control import User, VirtualHost, evaluate
+from tests.integration.broker_control import User, VirtualHost
 from tests.integration.played_jobs import REJECTED, PlayedJobs
 from tests.integration.running_worker import Running
 from tests.integration.service import TIMEOUT, eventually
@@ -134,8 +134,7 @@ async def test_a_queue_that_is_not_there_or_may_not_be_read_or_is_deleted_ends_n
         await client.subscribe("zeebe.jobs.nothing", 1)
     assert await client.look("zeebe.jobs.nothing") is None
     assert await client.look(job_queue(TYPE)) == (0, 0)
-    rights = f'<<"{stranger.name}">>, <<"{vhost.name}">>, <<"">>, <<".*">>, <<"">>, <<"test">>'
-    await asyncio.to_thread(evaluate, vhost.node, f"rabbit_auth_backend_internal:set_permissions({rights})")
+    await stranger.allow("", ".*", "", vhost=vhost.name)
     async with Client(f"{stranger.url()}/{vhost.name}") as other:
         with pytest.raises(PermissionDenied, match="needs the right to read from the queue"):
             await other.subscribe(job_queue(TYPE), 1)
