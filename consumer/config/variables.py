@@ -266,8 +266,8 @@ class Values:
     SIGNING_KEYS: tuple[bytes, ...] = _row(
         values.signing_keys,
         None,
-        "keys that sign dead letters and the ids of jobs, of at least 32 bytes, separated by commas; the first one signs, "
-        "all verify",
+        "keys that sign dead letters and the ids of jobs, of at least 32 bytes, separated by commas; the first one "
+        "signs, all verify",
         shown="<STATE_DIR>/signing.key, unless the ledger is shared",
         secret=True,
     )
