@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any
 from consumer.config import VARIABLES, component
 from consumer.config.job_types import FIELDS, MAX_TYPES
 from consumer.config.settings import JobType
+from consumer.config.variables import Variable
 from scripts import command_line_page, monitoring_page, operation_page, operations_page
 from zeebe_amqp import asyncapi
 from zeebe_amqp.commands import COMMANDS
@@ -52,9 +54,19 @@ def configuration() -> str:
 def groups() -> Iterator[str]:
     """A table of settings under each heading."""
     for group, variables in groupby(VARIABLES, lambda each: each.group):
-        rows = [("variable", "default", "meaning"), ("---", "---", "---")]
-        rows += [(f"`{each.name}`", _code(each.default), each.meaning) for each in variables]
+        rows = [("variable", "default", "accepted", "meaning"), ("---",) * 4]
+        rows += [(f"`{each.name}`", _code(each.default), accepted(each), each.meaning) for each in variables]
         yield from (f"\n## {group}\n", *_lines(rows))
+
+
+def accepted(variable: Variable) -> str:
+    """What a setting may be, as its parser says when it refuses a text that no setting may be."""
+    try:
+        variable.parse("\0,")
+    except ValueError as error:
+        text = re.sub(r" such as \"45s\".*", "", str(error))
+        return re.sub(r"true \(.*?\) or false \(.*?\)", "true or false", text).replace("*", r"\*")
+    raise AssertionError(f"{variable.name} takes anything")
 
 
 JOB_TYPES = """

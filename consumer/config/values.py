@@ -47,8 +47,8 @@ MIN_KEY: Final = 32
 """Bytes of a signing key, at least."""
 _QUEUES_OF_AUDIT: Final = ("stream", "exchange")
 
-_HOST_AND_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\s:/?#@\[\],]+):([0-9]{1,5})")
-_HOST: Final = re.compile(r"\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\s:/?#@\[\],]+")
+_HOST_AND_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\s:/?#@\[\],\0-\x1f\x7f]+):([0-9]{1,5})")
+_HOST: Final = re.compile(r"\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\s:/?#@\[\],\0-\x1f\x7f]+")
 _PLAINTEXT: Final = {"grpc": True, "http": True, "grpcs": False, "https": False}
 
 
@@ -96,7 +96,7 @@ def seconds(least: float, most: float, *, bare: float | None = None) -> Callable
     A number without unit counts in units of `bare` seconds, and is refused when `bare` is None.
     """
     number = f"; a number without unit counts {bare * 1000:g} ms" if bare else " with its unit"
-    accepted = f'a duration from {least:g}s to {most:g}s such as "45s", "1m30s" or "PT45S"{number}'
+    accepted = f'a duration from {_span(least)} to {_span(most)} such as "45s", "1m30s" or "PT45S"{number}'
 
     def parse(text: str) -> float:
         try:
@@ -108,6 +108,13 @@ def seconds(least: float, most: float, *, bare: float | None = None) -> Callable
         return found
 
     return parse
+
+
+def _span(seconds: float) -> str:
+    """A duration as people write it, in the largest unit in which it is a whole number."""
+    units = (("h", 3600), ("m", 60), ("s", 1))
+    whole_units = (f"{seconds / size:g}{unit}" for unit, size in units if seconds >= size and seconds % size == 0)
+    return next(whole_units, f"{seconds * 1000:g}ms" if seconds else "0s")
 
 
 def exchange(text: str) -> str:
@@ -197,7 +204,7 @@ def user_name(text: str) -> str:
 def globs(text: str) -> tuple[str, ...]:
     """Comma-separated patterns."""
     patterns = tuple(part.strip() for part in text.split(","))
-    if not all(patterns):
+    if not all(patterns) or not text.isprintable():
         raise ValueError("comma-separated patterns such as *reply*, none of them empty")
     return patterns
 
@@ -220,8 +227,8 @@ def variable_name(text: str) -> str:
 def queues(text: str) -> tuple[str, ...]:
     """Comma-separated names of queues: distinct, at most 255 bytes, not in the broker's own `amq.` space."""
     found = tuple(part.strip() for part in text.split(","))
-    if len(set(found)) < len(found) or not all(0 < len(name.encode()) <= 255 for name in found):
-        raise ValueError("comma-separated names of queues, each once and 1 to 255 bytes long")
+    if len(set(found)) < len(found) or not all(0 < len(name.encode()) <= 255 and name.isprintable() for name in found):
+        raise ValueError("comma-separated names of queues, each once and 1 to 255 bytes long, on one line")
     if any(name.startswith("amq.") for name in found):
         raise ValueError("names of queues that do not begin with amq. (these belong to the broker)")
     return found

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import pytest
 from cryptography.hazmat.primitives import serialization
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from consumer.config import ARGUMENTS, VARIABLES, ConfigurationError, Settings, 
 from consumer.config.settings import JobType
 from consumer.config.urls import hidden
 from consumer.config.values import AuditSink
+from consumer.config.variables import Variable
 from tests.cases import for_each
 from tests.unit.consumer.config.documents import document, write
 
@@ -194,6 +196,12 @@ def test_a_bad_value_is_refused_with_its_name_and_what_is_accepted(name: str, te
     assert problem.startswith(f"{name}: found ")
     assert "; accepted: " in problem
     assert "secret" not in problem
+
+
+@for_each(VARIABLES)
+def test_control_characters_are_refused_and_every_bound_is_written_as_people_do(variable: Variable) -> None:
+    with pytest.raises(ValueError, match=r"^(?!.*\de[+-]).{4,}$"):
+        variable.parse("\0,")
 
 
 def test_a_bad_value_is_named_as_its_user_wrote_it(tmp_path: Path, problems: Any) -> None:
