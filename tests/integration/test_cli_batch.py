@@ -135,12 +135,13 @@ async def test_replies_may_be_kept(service: ConsumerSetup, queue: Watched) -> No
 
 
 async def test_copies_come_from_an_exchange(service: ConsumerSetup, queue: Watched) -> None:
-    exchange = await queue.channel.declare_exchange(queue.name, aio_pika.ExchangeType.TOPIC, auto_delete=True)
+    exchange = await queue.channel.declare_exchange(queue.name, aio_pika.ExchangeType.TOPIC)
     watch = asyncio.create_task(run(service, "watch", "orders.#", "--exchange", exchange.name, "--count", "1"))
     while not watch.done():
         await exchange.publish(aio_pika.Message(b'{"operation":"topology","data":null}'), "orders.7", mandatory=False)
         await asyncio.sleep(0.1)
     assert json.loads((await watch).out)["body"]["operation"] == "topology"
+    await exchange.delete()
 
 
 async def test_an_interrupted_watch_ends_well(service: ConsumerSetup, queue: Watched) -> None:
