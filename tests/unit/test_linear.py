@@ -292,5 +292,6 @@ def test_sixteen_times_the_text_takes_sixteen_times_as_long_and_not_its_square()
 
 def test_the_measure_knows_a_square_from_a_line() -> None:
     square, line = re.compile(r"[ab]*[ab]*c").fullmatch, re.compile(r"[ab]*+c").fullmatch
-    assert too_slow(square, text_of("", "ab", 1_000), text_of("", "ab", 16_000))
+    # In doubt the measure says that nothing is too slow, as while another program has taken the caches.
+    assert any(too_slow(square, text_of("", "ab", 1_000), text_of("", "ab", 16_000)) for _ in range(5))
     assert not any(too_slow(line, *pair) for pair in pairwise(text_of("", "ab", size) for size in SIZES))

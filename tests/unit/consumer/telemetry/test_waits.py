@@ -94,6 +94,7 @@ async def test_an_answer_of_an_earlier_run_links_to_its_span(telemetry: Telemetr
     running = asyncio.ensure_future(handler(first))
     await until(lambda: held.runs)
     waiting = asyncio.ensure_future(handler(again))
+    await until(lambda: again.idle)
     await asyncio.sleep(0.005)
     held.limiter.set()
     await running
