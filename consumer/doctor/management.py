@@ -38,6 +38,8 @@ IMPERSONATOR: Final = "impersonator"
 """The tag of users who may send any `user_id`."""
 ADMINISTRATOR: Final = "administrator"
 """The tag of users who may give permissions."""
+POLICYMAKER: Final = "policymaker"
+"""The tag of users who may give policies, and with these a dead-letter exchange to any queue."""
 MAX_ANSWER: Final = 32 * 2**20
 """Bytes of an answer: a broker may have many connections."""
 LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -104,6 +106,8 @@ class PermissionFacts:
     permissions: tuple[Permissions, ...]
     administrators: frozenset[str]
     """The users who may change all that."""
+    policymakers: frozenset[str] = frozenset()
+    """The users who may give policies to all queues, and are no administrators."""
 
 
 def refused_url(url: str, amqp: Amqp) -> str | None:
@@ -164,9 +168,13 @@ async def ask_permissions(url: str, amqp: Amqp) -> PermissionFacts:
     for each in topics:
         patterns = str(each.get("write", "")), str(each.get("read", ""))
         by_user.setdefault(str(each.get("user")), {})[str(each.get("exchange"))] = patterns
+    administrators, policymakers = (
+        frozenset(str(each.get("name")) for each in users if tag in _tags(each)) for tag in (ADMINISTRATOR, POLICYMAKER)
+    )
     return PermissionFacts(
         tuple(_permissions(each, by_user.get(str(each.get("user")), {})) for each in permissions),
-        frozenset(str(each.get("name")) for each in users if ADMINISTRATOR in _tags(each)),
+        administrators,
+        policymakers - administrators,
     )
 
 

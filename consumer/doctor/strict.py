@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from consumer.config import Settings
+from consumer.config import Amqp, Settings
 from consumer.doctor.finding import Finding, Section, some
 from consumer.doctor.management import ManagementError, PermissionFacts, ask_permissions
 from consumer.rabbitmq.permissions import DEFAULT_EXCHANGE, Permissions, of_service
 from zeebe_amqp import strict, wire
-from zeebe_amqp.amqp.connection import logins
+from zeebe_amqp.amqp.connection import logins, vhost
 from zeebe_amqp.jobs.names import DEAD, JOBS_EXCHANGE, RESULTS, UNDONE
 
 __all__ = ["breaches", "judge_permissions", "look_at_replies"]
@@ -55,8 +55,9 @@ def judge_permissions(facts: PermissionFacts, settings: Settings) -> Finding:
     """Whether anybody has more permissions than strict replies allow; administrators may do anything in any case."""
     services = _services(facts, settings)
     users = [each for each in facts.permissions if each.user not in services | facts.administrators]
-    names = [each.user for each in users]
-    found = {each.user: reason for each in users if (reason := next(breaches(each, names, settings), None))}
+    # Of all: the replies of an administrator, or of the service's console, are not to be read either.
+    names = [each.user for each in facts.permissions]
+    found = {each.user: reason for each in users if (reason := _reason(facts, each, names, settings))}
     above = some(repr(each)[:MAX_TEXT] for each in sorted(facts.administrators))
     more = f"; administrators may give themselves any: {above}" if above else ""
     if found:
@@ -67,6 +68,12 @@ def judge_permissions(facts: PermissionFacts, settings: Settings) -> Finding:
         PERMISSIONS,
         f"none of {len(users)} users reaches the replies of another{more}; the service is {served or 'one of them'}",
     )
+
+
+def _reason(facts: PermissionFacts, user: Permissions, names: Sequence[str], settings: Settings) -> str | None:
+    if user.user in facts.policymakers:  # a policy needs no permissions: it gives any queue a dead-letter exchange
+        return "has the tag `policymaker`, and may lead the replies of others elsewhere"
+    return next(breaches(user, names, settings), None)
 
 
 def _services(facts: PermissionFacts, settings: Settings) -> frozenset[str]:
@@ -90,46 +97,74 @@ def breaches(permissions: Permissions, users: Sequence[str], settings: Settings)
     """
     amqp = settings.amqp
     exchange = amqp.reply_exchange or ""
-    others = [each for each in (*users, STRANGER) if each != permissions.user]
+    user = permissions.user
+    others = [*(each for each in users if each != user), STRANGER, f"{user}-{STRANGER}", f"{STRANGER}-{user}"]
     write, read = permissions.write, permissions.read
     if _permits(write, DEFAULT_EXCHANGE):
         yield f"may write to {DEFAULT_EXCHANGE}, and so into every queue"
     if _permits(write, exchange):
         yield f"may write to {exchange}, and so forge replies"
     if _permits(read, exchange):
-        yield from _bindings(permissions, others, exchange)
-    requests = wire.REQUESTS_EXCHANGE, *amqp.queues, wire.DEAD_LETTER
-    answers = (JOBS_EXCHANGE, RESULTS, UNDONE, DEAD) if settings.jobs else ()
-    for name in (exchange, *requests, *answers):
-        if _permits(permissions.configure, name):
-            yield f"may configure {name}, and so delete it"
-    for names, what in ((requests, "the requests of others"), (answers, "what other workers get and answer")):
+        yield from _bindings(permissions, others, amqp)
+    for pattern, names, harm in _harms(permissions, settings):
         for name in names:
-            if _permits(read, name):
-                yield f"may read {name}, and so {what}"
-    if settings.jobs and _permits(write, JOBS_EXCHANGE):
-        yield f"may write to {JOBS_EXCHANGE}, and so forge jobs"
+            if _permits(pattern, name):
+                yield f"may {harm.format(name)}"
     for other in others:
-        queue = f"{strict.private_queues(other)}0123456789abcdef"
+        queue = _queue(other)
         for what, pattern in (("configure", permissions.configure), ("write to", write), ("read", read)):
             if _permits(pattern, queue):
                 yield f"may {what} the reply queues of {other!r}"
 
 
-def _bindings(permissions: Permissions, others: Iterable[str], exchange: str) -> Iterator[str]:
+def _harms(permissions: Permissions, settings: Settings) -> Iterator[tuple[str, Sequence[str], str]]:
+    """Patterns, with the names that they must not permit, and what would come of it."""
+    requests = *settings.amqp.queues, wire.DEAD_LETTER
+    types = [each.queue for each in settings.jobs]
+    jobs, results, back = ([JOBS_EXCHANGE], [RESULTS], [UNDONE, DEAD]) if types else ([], [], [])
+    all_of_requests = wire.REQUESTS_EXCHANGE, *requests
+    ours = settings.amqp.reply_exchange or "", *all_of_requests, *jobs, *results, *back, *types
+    yield permissions.configure, ours, "configure {}, and so delete it"
+    yield permissions.read, all_of_requests, "read {}, and so the requests of others"
+    # But for the queues of their types, of which we do not know who works which.
+    yield permissions.read, (*jobs, *results, *back), "read {}, and so what other workers get and answer"
+    yield permissions.write, (*jobs, *types), "write to {}, and so forge jobs"
+    # Whoever may write to a queue can bind it: to the exchange of replies, under keys of their own.
+    yield permissions.write, (*requests, *back), "write to {}, and so put messages there"
+
+
+def _bindings(permissions: Permissions, others: Iterable[str], amqp: Amqp) -> Iterator[str]:
     """Which replies of others could be bound: without permissions on its topics an exchange lets everybody bind all."""
+    exchange = amqp.reply_exchange or ""
     _, topics = permissions.topics.get(exchange, ("", None))
     if topics is None:
         yield f"has no topic permissions on {exchange}, and may bind all replies"
         return
-    for key in ("#", "*.#", *(f"{strict.encoded(other)}.{rest}" for other in others for rest in ("#", "q"))):
+    # The broker puts in what these stand for, as it is; the last one is whatever a client of MQTT likes.
+    for variable, text in ("username", permissions.user), ("vhost", vhost(amqp.urls[0])), ("client_id", ".*"):
+        topics = topics.replace(f"{{{variable}}}", text)
+    for key in ("#", "*.#", *(key for other in others for key in _keys(other))):
         if _permits(topics, key):
             yield f"may bind {key!r} to {exchange}"
 
 
+def _keys(user: str) -> Iterator[str]:
+    """What replies of a user could be bound with."""
+    word, queue = strict.encoded(user), _queue(user)
+    yield from (f"{word}.#", f"{word}.q", f"{word}.{queue}", f"*.{queue}", f"#.{queue}")
+
+
+def _queue(user: str) -> str:
+    """A reply queue of a user."""
+    return f"{strict.private_queues(user)}0123456789abcdef"
+
+
 def _permits(pattern: str, name: str) -> bool:
     """Whether the broker would let it; as it does, an empty pattern permits only an empty name."""
+    if "[:" in pattern and ":]" in pattern:  # a class such as [:alpha:], which Python silently reads otherwise
+        return True
     try:
-        return re.search(pattern or "^$", name) is not None
+        # Erlang, too, matches bytes.
+        return re.search((pattern or "^$").encode(), name.encode()) is not None
     except re.error:  # Erlang knows what Python does not: it is not ours, so it is too much
         return True

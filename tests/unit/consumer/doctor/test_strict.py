@@ -45,6 +45,18 @@ MORE: list[tuple[dict[str, Any], str]] = [
     ({"read": r"zeebe\.jobs\.results"}, "may read zeebe.jobs.results, and so what other workers get and answer"),
     ({"read": r"zeebe\.jobs$"}, "may read zeebe.jobs, and so what other workers get and answer"),
     ({"configure": r"undone$"}, "may configure zeebe.jobs.undone, and so delete it"),
+    ({"configure": r"^zeebe\.jobs\.charge"}, "may configure zeebe.jobs.charge-card, and so delete it"),
+    ({"write": r"^zeebe\.jobs\.c.*$"}, "may write to zeebe.jobs.charge-card, and so forge jobs"),
+    ({"write": r"^zeebe\.jobs\.dead$"}, "may write to zeebe.jobs.dead, and so put messages there"),
+    ({"write": r"^zeebe\.(commands|requests)$"}, "may write to zeebe.commands, and so put messages there"),
+    ({"topics": {"zeebe.replies": ("", r"\.reply\.b")}}, "may bind 'bob.reply.bob.0123456789abcdef' to zeebe.replies"),
+    ({"topics": {"zeebe.replies": ("", r"^\*\.reply")}}, "may bind '*.reply.bob.0123456789abcdef' to zeebe.replies"),
+    ({"topics": {"zeebe.replies": ("", "^ann")}}, "may bind 'ann-somebody-else.#' to zeebe.replies"),
+    ({"topics": {"zeebe.replies": ("", r"ann\.")}}, "may bind 'somebody-else-ann.#' to zeebe.replies"),
+    ({"topics": {"zeebe.replies": ("", "^{username}")}}, "may bind 'ann-somebody-else.#' to zeebe.replies"),
+    ({"topics": {"zeebe.replies": ("", "^{client_id}[.]#$")}}, "may bind '*.#' to zeebe.replies"),
+    ({"topics": {"zeebe.replies": ("", r"^[[:alpha:]]+\.")}}, "may bind '#' to zeebe.replies"),
+    ({"read": "^reply.ann"}, "may read the reply queues of 'ann-somebody-else'"),
 ]
 
 
@@ -75,6 +87,14 @@ def test_users_are_judged_and_neither_the_service_nor_administrators() -> None:
     expect(found, PROBLEM, "1 of 3 users", "'root' may write to amq.default", "permissions USER")
     found = judge_permissions(replace(facts, permissions=(*facts.permissions, service("mallory"))), SETTINGS)
     expect(found, PROBLEM, "1 of 3 users", "'mallory' may write to zeebe.replies", above)
+    found = judge_permissions(replace(facts, permissions=(*facts.permissions, reads("root"))), SETTINGS)
+    expect(found, PROBLEM, "1 of 3 users", "'reader' may read the reply queues of 'root'")
+    found = judge_permissions(replace(facts, permissions=(*facts.permissions, reads("zeebe"))), SETTINGS)
+    expect(found, PROBLEM, "1 of 3 users", "'reader' may read the reply queues of 'zeebe'")
+    found = judge_permissions(replace(facts, policymakers=frozenset({"root", "bob"})), SETTINGS)
+    expect(
+        found, PROBLEM, "1 of 2 users", "'bob' has the tag `policymaker`, and may lead the replies of others elsewhere"
+    )
     many = tuple(Permissions("x" * 300 + str(number), write=".*") for number in range(1000))
     assert len(judge_permissions(PermissionFacts(many, frozenset()), SETTINGS).found) < 2000
 
@@ -89,6 +109,11 @@ def test_an_administrator_who_looks_is_told_who_the_service_is() -> None:
     more = replace(service("zeebe"), write=".*")
     found = judge_permissions(replace(facts, permissions=(ANN, ROOT, more)), settings)
     expect(found, PROBLEM, "1 of 2 users", "'zeebe' may write to amq.default")
+
+
+def reads(user: str) -> Permissions:
+    """Those of somebody who may read the reply queues of this user, too."""
+    return replace(of_user("reader", AMQP), read=rf"^(zeebe\.replies|reply\.(reader|{user})\..*)$")
 
 
 def service(user: str) -> Permissions:
@@ -113,7 +138,7 @@ async def test_permissions_are_read_from_the_management_api() -> None:
             {"user": "ann", "vhost": "/", "configure": "", "write": "w", "read": "r"}, {"user": "root"}
         ],
         "/api/vhosts/%2F/topic-permissions": [{"user": "ann", "exchange": "x", "write": "a", "read": "b"}, {}],
-        "/api/users": [{"name": "root", "tags": ["administrator"]}, {"name": "ann", "tags": ""}],
+        "/api/users": [{"name": "root", "tags": ["administrator"]}, {"name": "ann", "tags": "policymaker"}],
     }  # fmt: skip
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -124,4 +149,4 @@ async def test_permissions_are_read_from_the_management_api() -> None:
     async with TestServer(application) as server:
         found = await ask_permissions(str(server.make_url("/")), AMQP)
     ann, root = Permissions("ann", "", "w", "r", {"x": ("a", "b")}), Permissions("root", "", "", "")
-    assert found == PermissionFacts((ann, root), frozenset({"root"}))
+    assert found == PermissionFacts((ann, root), frozenset({"root"}), frozenset({"ann"}))
