@@ -43,9 +43,9 @@ async def stop_while_it_answers(tmp_path: Path, vhost: VirtualHost, seconds: flo
     """Stop a replica while the gateway takes its time to answer with the only job."""
     async with job_setup(tmp_path, vhost.url) as setup:
         setup.cluster.activation_seconds = seconds
-        consumer = await setup.start(JOBS_FILE=setup.types_file(timeout="10m"))
+        setup.create(1)  # before it asks: a poll that waits for long is ended early
+        consumer = await setup.start(ready=False, JOBS_FILE=setup.types_file(timeout="10m"))
+        await eventually(lambda: setup.locked, "the engine has activated the job")
         async with setup.queue() as queue:
-            setup.create(1)
-            await eventually(lambda: setup.locked, "the engine has activated the job")
             await asyncio.to_thread(consumer.stop)
             assert (await queue.depth(), setup.locked) == (given_out, given_out)
