@@ -317,7 +317,7 @@ class Service:
         await self.broker.stop_consuming()
         grace = self._settings.shutdown_grace
         _, *drained = await asyncio.gather(
-            self.zeebe.end_polls(),
+            self.zeebe.end_polls(grace),
             self.work.finish(grace),
             *(worker.stop(grace) for worker in self._workers.values()),
         )

@@ -198,9 +198,9 @@ class ZeebeEngine:
         self._topology_cache.note(topology)
         return topology
 
-    async def end_polls(self) -> None:
-        """Answer long polls, those that are out and later ones, with the jobs that have arrived: mostly none."""
-        await self._polls.end()
+    async def end_polls(self, within: float = float("inf")) -> None:
+        """Answer long polls, those that are out and later ones, with the jobs that have arrived; see `Polls.end`."""
+        await self._polls.end(within)
 
     async def close(self) -> None:
         """Close the connection; calls that are still out end with CANCELLED and an unknown outcome."""

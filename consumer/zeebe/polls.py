@@ -107,8 +107,13 @@ class Polls:
             self._open.discard(poll)
             self._changed.set()
 
-    async def end(self) -> None:
-        """End all that are out, the quietest first; later ones end before their first attempt."""
+    async def end(self, within: float = inf) -> None:
+        """End all that are out, the quietest first; later ones end before their first attempt.
+
+        Args:
+            within: seconds that there are for this and for what the polls bring; no poll is waited for longer than
+                half of them.
+        """
         if self._are_over:
             return
         self._are_over = True
@@ -117,7 +122,7 @@ class Polls:
             log.info("long polls that end early, with the jobs that have arrived: %d", len(self._open), extra=fields)
             await asyncio.sleep(READING)
         clock = asyncio.get_running_loop().time
-        latest = clock() + QUIET
+        latest = clock() + min(QUIET, within / 2)
         while self._open:
             poll = min(self._open, key=attrgetter("heard"))
             if (left := min(poll.heard + QUIET, latest) - clock()) > 0:

@@ -97,7 +97,7 @@ async def test_what_the_gateway_is_about_to_answer_is_waited_for(
 async def test_a_poll_that_waits_for_long_is_ended_before_one_that_may_get_jobs(
     fake: FakeGateway, gateway: ZeebeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(polls, "QUIET", 1.5)
+    monkeypatch.setattr(polls, "QUIET", WAIT)
     more = asyncio.Event()
 
     async def answered_after_the_other() -> AsyncIterator[Message]:
@@ -107,10 +107,22 @@ async def test_a_poll_that_waits_for_long_is_ended_before_one_that_may_get_jobs(
     fake.script("ActivateJobs", stream(open_for=WAIT), Flow(source=answered_after_the_other()))
     async with polling(gateway, lambda: fake.requests) as quiet:
         quiet.add_done_callback(lambda _: more.set())
-        await asyncio.sleep(1.5)
+        [waiting] = gateway._polls._open
+        waiting.heard -= WAIT
         async with polling(gateway, lambda: len(fake.requests) == 2) as young:
             await gateway.end_polls()
     assert (quiet.result(), young.result()) == ([], [JOB])
+
+
+async def test_no_poll_takes_all_of_the_time_that_there_is(
+    fake: FakeGateway, gateway: ZeebeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it brings has to be given out, or answered, within the same time."""
+    monkeypatch.setattr(polls, "QUIET", WAIT)
+    fake.script("ActivateJobs", stream(open_for=WAIT))
+    async with polling(gateway, lambda: fake.requests) as poll, asyncio.timeout(WAIT / 4):
+        await gateway.end_polls(within=1.0)
+    assert poll.result() == []
 
 
 async def test_a_poll_that_is_never_quiet_ends_too(
