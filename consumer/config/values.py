@@ -204,8 +204,8 @@ def user_name(text: str) -> str:
 def globs(text: str) -> tuple[str, ...]:
     """Comma-separated patterns."""
     patterns = tuple(part.strip() for part in text.split(","))
-    if not all(patterns) or not text.isprintable():
-        raise ValueError("comma-separated patterns such as *reply*, none of them empty")
+    if not all(each and each.isprintable() for each in patterns):
+        raise ValueError("comma-separated patterns such as *reply*, printable and none of them empty")
     return patterns
 
 
@@ -228,7 +228,7 @@ def queues(text: str) -> tuple[str, ...]:
     """Comma-separated names of queues: distinct, at most 255 bytes, not in the broker's own `amq.` space."""
     found = tuple(part.strip() for part in text.split(","))
     if len(set(found)) < len(found) or not all(0 < len(name.encode()) <= 255 and name.isprintable() for name in found):
-        raise ValueError("comma-separated names of queues, each once and 1 to 255 bytes long, on one line")
+        raise ValueError("comma-separated names of queues, each once, printable and 1 to 255 bytes long")
     if any(name.startswith("amq.") for name in found):
         raise ValueError("names of queues that do not begin with amq. (these belong to the broker)")
     return found
