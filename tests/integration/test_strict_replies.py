@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 
 import aio_pika
 import pytest
@@ -28,7 +29,8 @@ from consumer.config import Settings
 from consumer.config.settings import Amqp
 from consumer.console.sending import Sender
 from consumer.dead_letters.queue import open_dead_letters
-from consumer.rabbitmq.permissions import of_user
+from consumer.doctor.strict import breaches
+from consumer.rabbitmq.permissions import NOTHING, of_user
 from scripts.consumer import SIGNING_KEY, Consumer
 from scripts.rabbitmq import RabbitMQ
 from tests.cases import check_each
@@ -95,6 +97,30 @@ async def test_nobody_reads_forges_or_steals_the_replies_of_another(ground: Grou
         assert outcome.effects == (), outcome
 
     await check_each([(each,) for each in possible(ground)], comes_to_nothing)
+
+
+LOOSE = [
+    (r"^(mallory|[[:alpha:]]+)\.", "alice.#"),
+    (r"\.reply\.alice", "*.reply.alice.#"),
+    ("^{username}", "mallory2.#"),
+]
+
+
+async def test_whatever_pattern_lets_a_user_bind_replies_of_others_is_found(
+    ground: Ground, shared_node: RabbitMQ, vhost: VirtualHost
+) -> None:
+    async def is_found(pattern: str, key: str) -> None:
+        loose = replace(of_user(MALLORY, ground.amqp), topics={str(ground.exchange): (NOTHING, pattern)})
+        give(shared_node, loose, vhost.name)
+        async with ground.channel(MALLORY) as channel:
+            queue = await channel.declare_queue("reply.mallory.loose", exclusive=True)
+            await queue.bind(str(ground.exchange), key)
+        assert list(breaches(loose, [ALICE, MALLORY], Settings(amqp=ground.amqp)))
+
+    try:
+        await check_each(LOOSE, is_found)
+    finally:
+        give(shared_node, of_user(MALLORY, ground.amqp), vhost.name)
 
 
 async def test_the_client_gets_its_answers_also_on_a_new_connection(ground: Ground, vhost: VirtualHost) -> None:
