@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import nullcontext
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import AsyncMock, Mock, call, create_autospec
 
@@ -311,17 +310,8 @@ async def test_the_dead_letter_of_a_body_that_was_refused_unread_has_it(bench: B
 # --- what it waited for ---
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> QuickClock:
-    """Time that passes only where a test lets it, or somebody sleeps: a busy machine makes no request wait for long."""
-    quick = QuickClock()
-    moments = SimpleNamespace(time=quick.monotonic, monotonic=quick.monotonic)
-    monkeypatch.setattr("consumer.core.delivery.time", moments)
-    return quick
-
-
 async def test_what_a_request_waited_for_is_noted_and_nothing_of_one_that_runs_at_once(
-    bench: Bench, clock: QuickClock
+    bench: Bench, waiting_clock: QuickClock
 ) -> None:
     circuit = opened()
     bench.handler.limiter.clear()
@@ -329,23 +319,25 @@ async def test_what_a_request_waited_for_is_noted_and_nothing_of_one_that_runs_a
     worker = bench.worker(runs, kept, behind, limit=AimdLimit(1), circuit=circuit)
     await until(lambda: bench.handler.running)
     await pause()
-    clock.passed += 1
+    waiting_clock.passed += 1
     circuit.record_success()
     await pause()
-    clock.passed += 1
+    waiting_clock.passed += 1
     bench.handler.limiter.set()
     await until(lambda: not worker.in_flight)
     noted = [[wait.reason for wait in each.waits] for each in (runs, kept, behind)]
     assert noted == [[], [Waiting.GATEWAY, Waiting.SLOT], [Waiting.SLOT]]
 
 
-async def test_an_alarm_of_the_broker_and_a_pause_between_two_tries_are_noted(bench: Bench, clock: QuickClock) -> None:
+async def test_an_alarm_of_the_broker_and_a_pause_between_two_tries_are_noted(
+    bench: Bench, waiting_clock: QuickClock
+) -> None:
     bench.publisher.open.clear()
     bench.handler.replies = [AWAY]
     delivery = bench.delivered(reply_to=None)
-    worker = bench.worker(delivery, clock=clock)
+    worker = bench.worker(delivery, clock=waiting_clock)
     await pause()
-    clock.passed += 1
+    waiting_clock.passed += 1
     bench.publisher.open.set()
     await until(lambda: not worker.in_flight)
     assert [wait.reason for wait in delivery.waits] == [Waiting.BROKER, Waiting.RETRY]
