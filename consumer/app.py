@@ -21,16 +21,15 @@ from consumer.config.urls import hidden
 from consumer.console import Watched, open_console
 from consumer.core.access import Authorizer, Unrestricted
 from consumer.core.call import Engine, RoutedEngine
-from consumer.core.delivery import Delivery, Handler
+from consumer.core.delivery import Decoder, Delivery, Handler
 from consumer.core.key_file import own_keys
 from consumer.core.limiter import AimdLimit
-from consumer.core.message import Message
 from consumer.core.seal import Seal
 from consumer.core.shares import Shares
 from consumer.health import Health
 from consumer.inquiry import Fact, InquirySocket, Senders, list_held, list_known, list_known_of
 from consumer.jobs.signed_id import SignedIds
-from consumer.ledger import Limits, open_ledger
+from consumer.ledger import Ledger, Limits, open_ledger
 from consumer.pipeline.authorization import DENIALS, authorized
 from consumer.pipeline.backlog import Backlog
 from consumer.pipeline.chain import inner_chain, request_chain
@@ -82,37 +81,15 @@ class Service:
         self._reloads: set[asyncio.Task[None]] = set()
         self.zeebe = ZeebeEngine(settings.zeebe, watch.calling)
         self.engine = self._engine()
-        limits = Limits(settings.ledger_ttl, settings.ledger_max_entries, settings.ledger_max_bytes)
-        self.ledger = open_ledger(
-            settings.ledger,
-            limits,
-            watch.record,
-            partial(watch.count, "ledger.failures"),
-            lambda user: self.authorizer.limits(user).ledger_bytes,
-            create=settings.ledger_create,
-        )
+        self.ledger = self._ledger()
         self.dead_letters = DeadLetterCount(settings.amqp.dead_letter_bound)
         keys = own_keys(settings)
         ids = SignedIds(keys)
         decoders = answer_decoders(ids, settings.jobs)
         queues = (*settings.amqp.queues, *decoders)
-        self.broker = Broker(
-            settings.amqp,
-            max_depth=settings.max_depth,
-            accept=self._accept,
-            publishing=watch.publishing,
-            address=self._route.address,
-            spill_to=settings.state_dir,
-            connected=self.dead_letters.follow,
-            seal=Seal(keys),
-            decoders=decoders,
-        )
+        self.broker = self._broker(Seal(keys), decoders)
         self.audit = service_audit(settings, self.broker, watch, self.authorizer)
-        look = partial(add_hint, self.zeebe.look, settings.zeebe)
-        written: dict[str, Writable] = {LEDGER: self.ledger}
-        if self.audit is not None:
-            written[AUDIT] = self.audit
-        self.monitor = Monitor(settings.zeebe.address, look, self.zeebe.circuit, written, self.broker)
+        self.monitor = self._monitor()
         self.backlog = Backlog(self.broker.backlog, lambda: self.monitor.is_paused)
         # A limit per queue: long polls that the engine refuses must not slow down short commands, nor be slowed down.
         self._limits = {queue: AimdLimit(self._places(queue)) for queue in queues}
@@ -128,15 +105,7 @@ class Service:
         }
         http = settings.http_address
         self.health = None if http is None else Health(http, self.problems, watch.prometheus, self.console.mount)
-        self.work = Work(
-            settings,
-            zeebe=self.zeebe,
-            broker=self.broker,
-            ledger=self.ledger,
-            ids=ids,
-            answers=lambda: self._workers[RESULTS].deliveries,
-            watch=watch,
-        )
+        self.work = self._work(ids)
         self._senders = Senders()
         self._inquiries = InquirySocket(settings.state_dir, self._inquire)
         self._stopping = False
@@ -177,7 +146,7 @@ class Service:
 
     def _oldest(self) -> float:
         """Age of the oldest request, seconds: of those that are held, or wait while nothing is consumed."""
-        held = min((_sent(each.message) for each in self._held()), default=inf)
+        held = min((each.message.sent for each in self._held()), default=inf)
         return max(0.0, time.time() - held, self.backlog.age())
 
     def _engine(self) -> Engine:
@@ -191,6 +160,49 @@ class Service:
         """The policy, where one is set."""
         path, acts_on = self._settings.policy_file, reach(self._settings.camunda7)
         return Unrestricted(acts_on) if path is None else Rights(path, acts_on)
+
+    def _ledger(self) -> Ledger:
+        settings, watch = self._settings, self._telemetry
+        return open_ledger(
+            settings.ledger,
+            Limits(settings.ledger_ttl, settings.ledger_max_entries, settings.ledger_max_bytes),
+            watch.record,
+            partial(watch.count, "ledger.failures"),
+            lambda user: self.authorizer.limits(user).ledger_bytes,
+            create=settings.ledger_create,
+        )
+
+    def _broker(self, seal: Seal, decoders: Mapping[str, Decoder]) -> Broker:
+        return Broker(
+            self._settings.amqp,
+            max_depth=self._settings.max_depth,
+            accept=self._accept,
+            publishing=self._telemetry.publishing,
+            address=self._route.address,
+            spill_to=self._settings.state_dir,
+            connected=self.dead_letters.follow,
+            seal=seal,
+            decoders=decoders,
+        )
+
+    def _monitor(self) -> Monitor:
+        """Of what must be there while anything is consumed: the gateway, the ledger, and the audit where one is set."""
+        look = partial(add_hint, self.zeebe.look, self._settings.zeebe)
+        written: dict[str, Writable] = {LEDGER: self.ledger}
+        if self.audit is not None:
+            written[AUDIT] = self.audit
+        return Monitor(self._settings.zeebe.address, look, self.zeebe.circuit, written, self.broker)
+
+    def _work(self, ids: SignedIds) -> Work:
+        return Work(
+            self._settings,
+            zeebe=self.zeebe,
+            broker=self.broker,
+            ledger=self.ledger,
+            ids=ids,
+            answers=lambda: self._workers[RESULTS].deliveries,
+            watch=self._telemetry,
+        )
 
     def reload(self) -> None:
         """Read the policy again, soon; without one nothing happens."""
@@ -336,12 +348,6 @@ class Service:
         self._request_log.close()
         self._telemetry.shutdown()
         return all(drained)
-
-
-def _sent(message: Message) -> float:
-    """When a request was sent, as far as it says, and no later than it came; seconds since 1970."""
-    sent = message.timestamp
-    return message.received if sent is None else min(message.received, sent)
 
 
 async def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> int:

@@ -81,6 +81,11 @@ class Message:
         )
 
     @property
+    def sent(self) -> float:
+        """When it was sent, as far as it says, and no later than it came; seconds since 1970."""
+        return self.received if self.timestamp is None else min(self.received, self.timestamp)
+
+    @property
     def deadline(self) -> float | None:
         """When the caller stops waiting, seconds since 1970; None when it did not say.
 

@@ -58,16 +58,20 @@ def judge_permissions(facts: PermissionFacts, settings: Settings) -> Finding:
     # Of all: the replies of an administrator, or of the service's console, are not to be read either.
     names = [each.user for each in facts.permissions]
     found = {each.user: reason for each in users if (reason := _reason(facts, each, names, settings))}
-    above = some(repr(each)[:MAX_TEXT] for each in sorted(facts.administrators))
+    above = _named(facts.administrators)
     more = f"; administrators may give themselves any: {above}" if above else ""
     if found:
         shown = some(f"{user!r} {reason}"[:MAX_TEXT] for user, reason in found.items())
         return REPLIES.problem(PERMISSIONS, f"{len(found)} of {len(users)} users: {shown}{more}", _PRINTED, _WHY)
-    served = some(repr(each)[:MAX_TEXT] for each in sorted(services - facts.administrators))
+    served = _named(services - facts.administrators)
     return REPLIES.ok(
         PERMISSIONS,
         f"none of {len(users)} users reaches the replies of another{more}; the service is {served or 'one of them'}",
     )
+
+
+def _named(users: Iterable[str]) -> str:
+    return some(repr(each)[:MAX_TEXT] for each in sorted(users))
 
 
 def _reason(facts: PermissionFacts, user: Permissions, names: Sequence[str], settings: Settings) -> str | None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from http import HTTPStatus
+from math import inf
 from typing import Any, Final, cast
 
 import grpc
@@ -198,7 +199,7 @@ class ZeebeEngine:
         self._topology_cache.note(topology)
         return topology
 
-    async def end_polls(self, within: float = float("inf")) -> None:
+    async def end_polls(self, within: float = inf) -> None:
         """Answer long polls, those that are out and later ones, with the jobs that have arrived; see `Polls.end`."""
         await self._polls.end(within)
 
